@@ -1,0 +1,270 @@
+"""One decision in the making: the case as it changes, and the effects as they are asked for.
+
+Only `decide` makes a Turn, and only for the length of one call, so to everybody else deciding stays a pure function.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from bot.flows.calendar import Calendar, Span
+from bot.flows.case import (
+    LADDER,
+    Case,
+    Clock,
+    Hold,
+    Item,
+    Kind,
+    Party,
+    Role,
+    Stage,
+    Topic,
+    Wait,
+    What,
+    Who,
+)
+from bot.flows.effects import Because, Cancel, Card, Decision, Effect, Letter, Note, Sending, Value
+from bot.flows.events import Event
+from bot.flows.policy import Policy
+
+HOLDABLE = frozenset(
+    {Topic.REQUEST, Topic.PARTIAL, Topic.COMMENT, Topic.AGREE, Topic.NOTICE, Topic.SLEEP, Topic.STATUS}
+)
+"""The clocks that a hold stops; those that end a hold, an undo or a window go on."""
+
+DERIVED = ("sorting", "notice", "item:", "mail:", "release", "impasse", "review", "address:", "flag:", "hold")
+"""What waits for staff and follows from the case itself; all else is noted as it happens and ticked off by a person."""
+
+
+SUBJECTS = {Kind.RATING: "Rating dispute", Kind.PAYMENT: "Payment dispute", None: "Your message to support"}
+"""The subject that all letters of a case keep, behind its label."""
+
+
+DATED = frozenset({"receipt", "complete", "request", "notice", "reminder", "final", "agree", "reopened"})
+"""Letters whose dates count from when they may leave: unsent for too long, they are cancelled and decided anew."""
+
+Facts = dict[str, Value]
+
+
+class Turn:
+    """The case while one event is decided. `say` gives the reason; the rest reads like what is done."""
+
+    __slots__ = ("because", "case", "effects", "event", "now", "policy")
+
+    def __init__(self, case: Case, event: Event, now: datetime, policy: Policy) -> None:
+        self.case = case
+        self.event = event
+        self.now = now
+        self.policy = policy
+        self.effects: list[Effect] = []
+        self.because = Because("")
+
+    # --- The outcome of the turn ----------------------------------------------------------------------------------
+
+    def decision(self) -> Decision:
+        case = replace(self.case, version=self.case.version + 1)
+        return Decision(case, (*self.effects, Card()), self.because)
+
+    def say(self, text: str, rule: str = "", quote: str = "") -> None:
+        """Why this event led to what follows; the first line also stands in the thread."""
+        self.because = Because(text, rule, quote)
+        self.effects.append(Note(text, self.because, quote))
+
+    def note(self, text: str, mention: str = "") -> None:
+        self.effects.append(Note(text, self.because, mention=mention))
+
+    # --- Time -----------------------------------------------------------------------------------------------------
+
+    def calendar(self, role: Role | None) -> Calendar:
+        """The party's calendar; None: the office's."""
+        return self.policy.calendar(self.case.party(role).zone if role else None)
+
+    def after(self, role: Role | None, span: Span, start: datetime | None = None) -> datetime:
+        return self.calendar(role).after(start or self.now, span)
+
+    # --- The case ---------------------------------------------------------------------------------------------------
+
+    def change_party(self, party: Party) -> None:
+        self.case = self.case.with_party(party)
+
+    def change_items(self, items: Iterable[Item]) -> None:
+        for item in items:
+            self.case = self.case.with_item(item)
+
+    def go(self, stage: Stage) -> None:
+        """Enter a stage. What ran in the last one ends; status lines count anew."""
+        fresh = {role: replace(self.case.party(role), statuses=0) for role in Role}
+        self.case = replace(self.case, stage=stage, worker=fresh[Role.WORKER], client=fresh[Role.CLIENT])
+        for role in Role:
+            self.stop_ladder(role, "the case moved on")
+        self.stop(lambda clock: clock.what in (What.SEND_NOTICE, What.STATUS) or clock.topic is Topic.SLEEP)
+
+    # --- Letters ------------------------------------------------------------------------------------------------------
+
+    def write(
+        self,
+        name: str,
+        role: Role,
+        sending: Sending,
+        facts: Facts | None = None,
+        because: Because | None = None,
+    ) -> int:
+        """Decide a letter; returns its number. A braked answer waits for the recipient's free moment like a notice."""
+        if sending is Sending.ANSWER and role in self.event.braked:
+            sending = Sending.UNASKED
+        number = self.case.letters + 1
+        not_before = self.leaves(role, sending)
+        facts = {**self._common(role), **(facts or {})}
+        dated = name in DATED and not facts.get("notice_by_person")
+        self.effects.append(
+            Letter(
+                number,
+                name,
+                role,
+                facts,
+                because or self.because,
+                sending,
+                not_before,
+                self.after(role, self.policy.limits.late_after, not_before) if dated else None,
+                after_poll=name in ("reminder", "final"),
+            )
+        )
+        party = self.case.party(role)
+        self.case = replace(self.case, letters=number).with_party(
+            replace(party, written=party.written + 1, told=number)
+        )
+        return number
+
+    def leaves(self, role: Role, sending: Sending) -> datetime:
+        """The earliest moment a letter of this sort may leave."""
+        match sending:
+            case Sending.ANSWER:
+                return self.now
+            case Sending.UNASKED:
+                return max(self.event.free.of(role), self.now)
+            case Sending.PERSON:
+                return self.now + self.policy.limits.undo.elapsed
+
+    def cancel(self, letters: Iterable[int | None], why: str) -> None:
+        numbers = tuple(number for number in letters if number is not None)
+        if numbers:
+            self.effects.append(Cancel(numbers, why))
+
+    def _common(self, role: Role) -> Facts:
+        case = self.case
+        respondent = case.opener is not None and role is not case.opener
+        listed = bool(case.listed and case.noticed_at)
+        subject = case.subject
+        if respondent and case.assignment_ids:
+            subject = f"{subject}, assignment {case.assignment_ids[0]}"
+        return {
+            "subject": subject,
+            "kind": case.kind or "",
+            "side": "" if case.opener is None else "respondent" if respondent else "opener",
+            "role": role if case.opener else "",
+            "other": role.other if case.opener else "",
+            "claims_money": case.kind is Kind.PAYMENT and role is Role.WORKER,
+            "assignment_ids": case.assignment_ids,
+            "listed": listed,
+        }
+
+    # --- Clocks ---------------------------------------------------------------------------------------------------
+
+    def start(self, clock: Clock) -> None:
+        """Start a clock, in place of one of the same sort; one that stands under a hold starts held."""
+        same = (clock.who, clock.what, clock.topic)
+        self.stop(lambda other: (other.who, other.what, other.topic) == same)
+        holds = tuple(hold.id for hold in self.case.holds if stops(hold, clock))
+        held_since = self.now if holds else None
+        self.case = replace(self.case, clocks=(*self.case.clocks, replace(clock, held_by=holds, held_since=held_since)))
+
+    def stop(self, which: Callable[[Clock], bool]) -> None:
+        self.case = self.case.without_clocks(which)
+
+    def ladder(self, role: Role) -> Clock | None:
+        return self.case.clock(Who(role), *LADDER)
+
+    def stop_ladder(self, role: Role, why: str) -> None:
+        """The party owes nothing more: its ladder ends, and what of it has not left is taken back."""
+        clock = self.ladder(role)
+        if clock is None:
+            return
+        self.cancel((clock.letter, clock.last_letter), why)
+        self.stop(lambda other: other is clock)
+
+    # --- Holds ----------------------------------------------------------------------------------------------------
+
+    def hold(self, hold: Hold) -> None:
+        """Stop the clocks of the hold's parties. A hold of the same id is replaced."""
+        self.case = replace(self.case, holds=(*(h for h in self.case.holds if h.id != hold.id), hold))
+        self.case = replace(
+            self.case,
+            clocks=tuple(
+                replace(
+                    clock,
+                    held_by=(*(held for held in clock.held_by if held != hold.id), hold.id),
+                    held_since=clock.held_since or self.now,
+                )
+                if stops(hold, clock)
+                else clock
+                for clock in self.case.clocks
+            ),
+        )
+
+    def resume(self, hold_id: str) -> None:
+        """End a hold; clocks that nothing else holds get the working time back that they stood still."""
+        self.case = replace(
+            self.case,
+            holds=tuple(hold for hold in self.case.holds if hold.id != hold_id),
+            clocks=tuple(self._freed(clock, hold_id) for clock in self.case.clocks),
+        )
+        self.stop(lambda clock: clock.topic is Topic.AWAY and hold_id == f"away:{clock.who}")
+
+    def _freed(self, clock: Clock, hold_id: str) -> Clock:
+        if hold_id not in clock.held_by:
+            return clock
+        left = tuple(held for held in clock.held_by if held != hold_id)
+        if left or clock.held_since is None:
+            return replace(clock, held_by=left)
+        calendar = self.calendar(None if clock.who is Who.STAFF else Role(clock.who))
+        stood = calendar.working_between(clock.held_since, self.now)
+        return replace(pushed(clock, calendar, clock.held_since, stood), held_by=(), held_since=None)
+
+    # --- Staff ----------------------------------------------------------------------------------------------------
+
+    def want(self, about: str, text: str) -> None:
+        """Ask staff for something that does not follow from the case itself."""
+        waits = tuple(wait for wait in self.case.waits if wait.about != about)
+        self.case = replace(self.case, waits=(*waits, Wait(about, text, self.now)))
+
+    def tick_off(self, about: str) -> None:
+        self.case = replace(self.case, waits=tuple(wait for wait in self.case.waits if wait.about != about))
+
+
+def stops(hold: Hold, clock: Clock) -> bool:
+    """Whether a hold stops a clock."""
+    if clock.who is Who.STAFF or Role(clock.who) not in hold.roles:
+        return False
+    return clock.what is What.LAPSE if hold.id.startswith("subject:") else clock.topic in HOLDABLE
+
+
+def pushed(clock: Clock, calendar: Calendar, since: datetime, worked: timedelta) -> Clock:
+    """The clock with its dates after `since`, and the moment its days count from, moved on by so much working time."""
+
+    def move(moment: datetime) -> datetime:
+        return moment if moment < since else calendar.plus_working(moment, worked)
+
+    return replace(
+        clock,
+        due_at=move(clock.due_at),
+        asked_at=clock.asked_at and calendar.plus_working(clock.asked_at, worked),
+        deadline_at=clock.deadline_at and move(clock.deadline_at),
+        end_at=clock.end_at and move(clock.end_at),
+    )
+
+
+def morning_after(calendar: Calendar, day: date) -> datetime:
+    """The first working moment of the day after `day` in the calendar's zone: back on `day`, and one day to answer."""
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC) + timedelta(days=1)
+    offset = calendar.local(noon).utcoffset() or timedelta(0)
+    return calendar.next_working(noon - timedelta(hours=12) - offset)
