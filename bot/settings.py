@@ -482,11 +482,11 @@ def _staff(text: str) -> StaffSource:
 
 def _imap_url(text: str) -> ImapUrl:
     url = _url(text, ("imaps", "imap"))
+    tls = url.scheme == "imaps"
+    host, port = _host_port(url, 993 if tls else 143, clear=not tls)
     user, password = _login(url)
     if not user:
         raise ValueError("the user is missing")
-    tls = url.scheme == "imaps"
-    host, port = _host_port(url, 993 if tls else 143, clear=not tls)
     return ImapUrl(host, port, user, password, _decoded(url.path.removeprefix("/")) or "INBOX", tls)
 
 
@@ -501,8 +501,9 @@ def _smtp_url(text: str) -> SmtpUrl:
 
 
 def _url(text: str, schemes: tuple[str, ...]) -> SplitResult:
+    _word(text)
     try:
-        url = urlsplit(_word(text))
+        url = urlsplit(text)
     except ValueError:
         raise ValueError("not a URL") from None
     if url.scheme not in schemes:

@@ -38,6 +38,10 @@ _URL_LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
 _DEPTH_MAX = 6
 
 
+CHATTY = ("apscheduler", "alembic", "imapclient", "slack_bolt", "slack_sdk", "uvicorn")
+"""Libraries that tell of every beat or request: only their warnings are ours."""
+
+
 class LogFormat(StrEnum):
     """How a log line is written: for a person's eyes, or for a machine's."""
 
@@ -83,6 +87,8 @@ def set_up_logs(style: LogFormat, level: str = "INFO", stream: IO[str] | None = 
     root = logging.getLogger()
     root.handlers[:] = [to]
     root.setLevel(level.upper())
+    for chatty in CHATTY:
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def log(name: str) -> structlog.stdlib.BoundLogger:
@@ -169,7 +175,7 @@ class Metrics:
         )
 
     def letter(self, outcome: str) -> None:
-        """One attempt to deliver ended: `accepted refused deferred unknown fenced late`."""
+        """One attempt to deliver ended: `accepted refused deferred unknown fenced`."""
         self._letters.labels(outcome).inc()
 
     def mail(self, nature: str) -> None:

@@ -67,6 +67,7 @@ class Play:
     now: datetime = MONDAY
     letters: list[Letter] = field(default_factory=list)
     outbox: list[Letter] = field(default_factory=list)
+    to_decide: list[Letter] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
@@ -88,6 +89,9 @@ class Play:
         self.case = decision.case
         for effect in decision.effects:
             self._carry_out(effect)
+        while self.to_decide:
+            letter = self.to_decide.pop(0)
+            self.happen(LetterLate(letter.number, letter.name, letter.role), "delivery")
         self._deliver()
         return decision
 
@@ -173,12 +177,15 @@ class Play:
         if isinstance(effect, Letter):
             self.outbox.append(effect)
         elif isinstance(effect, Cancel):
-            self.cancelled += [letter.number for letter in self.outbox if letter.number in effect.letters]
-            self.outbox = [letter for letter in self.outbox if letter.number not in effect.letters]
+            held = [e for e in self.outbox if e.role is effect.to and e.sending is Sending.UNASKED]
+            gone = [e for e in self.outbox if e.number in effect.letters or e in held]
+            self.cancelled += [letter.number for letter in gone]
+            self.outbox = [letter for letter in self.outbox if letter not in gone]
+            self.to_decide += [letter for letter in held if letter.number not in effect.letters]
         elif isinstance(effect, Note):
             self.notes.append(effect.text)
 
-    # --- What is to be seen ---------------------------------------------------------------------------------------------
+    # --- What is to be seen ----------------------------------------------------------------------------------------
 
     def got(self, role: Role) -> list[str]:
         """The names of the letters the party has received."""

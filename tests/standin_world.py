@@ -1,7 +1,7 @@
-"""A small workspace around the Slack stand-in, with a clock that tests move and the real slack_sdk and Bolt against it."""
+"""A small workspace in the Slack stand-in, with clocks that tests move, and the real slack_sdk and Bolt against it."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from slack_bolt import App
@@ -19,6 +19,9 @@ from bot.sandbox.slack import (
     Workspace,
     read_manifest,
 )
+
+PING_S = 0.1
+"""Slack's pings wake the client's reading thread, which else holds its lock for three seconds against a close."""
 
 ANA, BEN, LEA = "U0ANA00001", "U0BEN00001", "U0LEA00001"
 CASES, QUIET, SECRET, OLD = "C0CASES001", "C0QUIET001", "C0SECRET01", "C0OLD00001"
@@ -94,7 +97,7 @@ def web_client(slack: SlackStandIn, token: str | None = None) -> WebClient:
 
 @contextmanager
 def standing(hands: Hands, options: Options | None = None, scopes: list[str] | None = None) -> Iterator[SlackStandIn]:
-    with SlackStandIn(workspace(hands, scopes), options or Options(rates=False)) as slack:
+    with SlackStandIn(workspace(hands, scopes), options or Options(rates=False, ping_s=PING_S)) as slack:
         yield slack
 
 
@@ -116,12 +119,12 @@ class Seen:
 @contextmanager
 def connected(slack: SlackStandIn, app: App, sockets: int = 2) -> Iterator[list[SocketModeHandler]]:
     """The app on so many Socket Mode connections, all of them up."""
-    with ExitStack() as stack:
-        handlers = []
-        for _ in range(sockets):
-            handler = SocketModeHandler(app, slack.space.app.app_token)
-            stack.callback(handler.close)
+    handlers = [SocketModeHandler(app, slack.space.app.app_token) for _ in range(sockets)]
+    try:
+        for handler in handlers:
             handler.connect()
-            handlers.append(handler)
         assert slack.wait_connected(sockets)
         yield handlers
+    finally:
+        for handler in handlers:
+            handler.close()

@@ -1,4 +1,4 @@
-"""Business time, told as people would: what is two business days after Friday evening, and what of the night clocks change."""
+"""Business time, told as people would: what is two business days after Friday evening, and what when clocks change?"""
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
@@ -269,7 +269,7 @@ def test_a_span_is_read_in_singular_and_plural_and_written_back(text, span, writ
         ("2 weeks", '"weeks" is not a unit'),
         ("2 busines days", '"busines days" is not a unit'),
         ("7301 days", "between 0 and 7300"),
-        ("9" * 5_000 + " days", "far too large"),
+        ("9" * 5_000 + " days", "far too long"),
     ],
 )
 def test_a_span_that_cannot_be_read_says_what_would_be_right(text, says):

@@ -202,8 +202,8 @@ def test_long_waits_are_counted_right_over_years(situation, count):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("zone", sorted(available_timezones()))
-def test_every_change_of_every_zone_is_walked_over_right(zone):
+@pytest.mark.parametrize("zone", ODD_ZONES)
+def test_every_change_of_an_odd_zone_is_walked_over_right(zone):
     night_and_day = Calendar(zone, time(0), time(0), frozenset(range(7)), frozenset())
     slow = Slow(Calendar(zone, time(0), time(3), frozenset(range(7)), frozenset({date(2024, 3, 31)})))
     change = Instant.from_utc(1990, 1, 1).to_tz(zone).next_transition()

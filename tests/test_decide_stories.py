@@ -618,15 +618,25 @@ def test_a_late_answer_takes_the_case_on_only_once() -> None:
     assert play.last(CLIENT).name == "filed"
 
 
-def test_a_late_part_of_an_answer_gets_two_days_for_the_rest() -> None:
+def late_part() -> Play:
+    """The answer came after the impasse was proposed, and staff found that a part is missing."""
     play = at_impasse()
-    extra = replace(play.case.items[-1], name=ItemName.CLIENT_EXPLANATION, state=ItemState.REQUESTED)
-    play.case = replace(play.case, items=(*play.case.items, extra))
-    play.answers()
+    play.writes(CLIENT, "It is complicated.")
     assert play.case.stage is Stage.ANSWERING
+    play.happen(ItemRejected("U1", ItemName.ANSWER, "Please give a date or the reason."))
+    return play
+
+
+def test_a_late_answer_that_is_only_a_part_gets_two_days_for_the_rest() -> None:
+    play = late_part()
+    play.wait("1 business hour")
+    assert play.last(CLIENT).name == "request"
+    assert play.last(CLIENT).facts["reason"] == "Please give a date or the reason."
     clock = play.case.clock(Who.CLIENT, What.LAPSE)
-    assert clock and clock.topic is Topic.PARTIAL
+    assert clock and clock.topic is Topic.PARTIAL and clock.due_at == play.last(CLIENT).facts["end"]
     play.wait("2 business days")
+    assert (play.case.stage, play.case.impasse) == (Stage.IMPASSE, Impasse.NO_RESPONSE)
+    play.writes(CLIENT, "Really, it is.")
     assert play.case.stage is Stage.IMPASSE
 
 
@@ -957,7 +967,8 @@ def test_a_request_kept_back_by_a_hold_is_decided_when_it_ends() -> None:
     play.happen(ItemRejected("U1", ItemName.ANSWER, "No date."))
     assert "request" not in play.got(CLIENT)
     play.happen(HoldEnded("U1"))
-    assert play.last(CLIENT).name == "notice"
+    assert play.last(CLIENT).name == "request"
+    assert play.last(CLIENT).facts["reason"] == "No date."
     assert play.case.clock(Who.CLIENT, What.REMIND)
 
 
@@ -965,13 +976,13 @@ def test_a_legal_threat_holds_the_next_letter_for_one_business_day_at_most() -> 
     play = Play()
     play.opens(Kind.RATING, flags=("legal_threat",))
     play.writes(WORKER, "I mean it, my lawyer is ready.", flags=("legal_threat",))
-    assert play.got(WORKER) == ["receipt_danger", "filed"]
+    assert play.got(WORKER) == ["receipt_sorting", "filed"]
     play.wait("1 business day")
-    assert play.got(WORKER) == ["receipt_danger", "filed", "request"]
+    assert play.got(WORKER) == ["receipt_sorting", "filed", "receipt"]
     looked = Play()
     looked.opens(Kind.RATING, flags=("legal_threat",))
     looked.happen(FlagLooked("U1", "legal_threat"))
-    assert looked.got(WORKER) == ["receipt_danger", "request"]
+    assert looked.got(WORKER) == ["receipt_sorting", "receipt"]
     assert looked.case.clock(Who.STAFF, What.WAKE) is None
 
 
@@ -1037,7 +1048,7 @@ def test_a_receipt_that_could_not_leave_announces_the_notice_anew() -> None:
     play.wait("2 business days")
     play.smtp = True
     play.wait("1 second")
-    assert play.got(WORKER) == ["complete"]
+    assert play.got(WORKER) == ["receipt"]
     assert play.case.stage is Stage.NOTICE
     play.wait("1 business day")
     assert play.got(CLIENT) == ["notice"]
@@ -1090,14 +1101,12 @@ def test_letters_of_the_talks_and_of_extra_time_are_said_again_when_late() -> No
     play.smtp = True
     play.wait("1 second")
     assert play.last(WORKER).name == "agree"
-    late = at_impasse()
-    extra = replace(late.case.items[-1], name=ItemName.CLIENT_EXPLANATION, state=ItemState.REQUESTED)
-    late.case = replace(late.case, items=(*late.case.items, extra))
-    late.answers()
+    late = late_part()
     clock = late.case.clock(Who.CLIENT, What.LAPSE)
     assert clock and clock.letter
     late.happen(LetterSettled(clock.letter, CLIENT, left=False, evidence="not in the Sent folder"))
-    assert late.last(CLIENT).name == "request"
+    again = late.case.clock(Who.CLIENT, What.LAPSE)
+    assert again and again.topic is Topic.PARTIAL and again.letter != clock.letter
 
 
 def test_a_late_letter_that_nobody_needs_any_more_is_not_written_again() -> None:

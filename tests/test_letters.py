@@ -5,24 +5,29 @@ After a change of words: `SNAPSHOTS=update python -m pytest tests/test_letters.p
 
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from bot.flows import letters
-from bot.flows.case import Party, Role
+from bot.flows.case import ItemName, Kind, Party, Role, Stage
 from bot.flows.decide import OUTCOMES
 from bot.flows.effects import Letter
+from bot.flows.events import ImpasseConfirmed, OutcomeRecorded, Released, StaffReplied, TalksSkipped
 from bot.flows.letters import LETTERS, MissingFacts, Rendered, Wording, loaded, render
 from bot.flows.policy import Wording as Words
 from bot.flows.samples import Sample, samples
+from tests.play import ID, LISTING, Play, found
 
 ROOT = Path(__file__).resolve().parent.parent
 SNAPSHOTS = Path(__file__).parent / "letters"
-UPDATE = os.environ.get("SNAPSHOTS") == "update"
 
 WORDS = Words(
     language="en",
@@ -61,6 +66,11 @@ def snapshots() -> dict[str, str]:
 
 
 EXPECTED = snapshots()
+if os.environ.get("SNAPSHOTS") == "update":
+    for path in SNAPSHOTS.glob("*.txt"):
+        path.unlink()
+    for name, text in EXPECTED.items():
+        (SNAPSHOTS / name).write_text(text, encoding="utf-8")
 
 
 def one(name: str, kind: str = "payment", variant: str | None = None, role: Role | None = None) -> Letter:
@@ -77,18 +87,14 @@ def ids(sample: Sample) -> str:
     return f"{file_of(sample).removesuffix('.txt')} to {sample.letter.role} {sample.variant}".strip()
 
 
-every_letter = pytest.mark.parametrize("sample", SAMPLES, ids=ids)
+def of(name: str) -> list[Sample]:
+    return [sample for sample in SAMPLES if sample.letter.name == name]
+
+
+every_letter = pytest.mark.parametrize("name", LETTERS)
 
 
 # --- The table and the folder ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(not UPDATE, reason="only with SNAPSHOTS=update")
-def test_the_snapshots_are_written_anew() -> None:
-    for path in SNAPSHOTS.glob("*.txt"):
-        path.unlink()
-    for name, text in EXPECTED.items():
-        (SNAPSHOTS / name).write_text(text, encoding="utf-8")
 
 
 def test_the_folder_holds_exactly_the_snapshots_of_the_table() -> None:
@@ -108,12 +114,18 @@ def test_every_letter_has_a_template_and_samples_of_both_kinds_and_both_openers(
         assert len(seen) == 4, name
 
 
+def test_the_documentation_lists_every_letter() -> None:
+    rows = re.findall(r"^\| (`[^|]+`) \|", (ROOT / "docs" / "letters.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(re.findall("`([a-z_]+)`", " ".join(rows))) == sorted(LETTERS)
+
+
 # --- What every letter keeps to -------------------------------------------------------------------------------------
 
 
 @every_letter
-def test_it_uses_no_loaded_word(sample: Sample) -> None:
-    assert loaded(drawn(sample.letter).text) == ()
+def test_it_uses_no_loaded_word(name: str) -> None:
+    for sample in of(name):
+        assert loaded(drawn(sample.letter).text) == ()
 
 
 @pytest.mark.parametrize("text", ["You failed to answer", "They REFUSED it", "your claims", "you will be paid", "must"])
@@ -122,52 +134,57 @@ def test_loaded_words_are_seen(text: str) -> None:
 
 
 @every_letter
-def test_a_letter_about_money_says_what_cannot_be_promised_to_that_side(sample: Sample) -> None:
-    text = " ".join(drawn(sample.letter).text.split())
-    payment = sample.letter.facts["kind"] == "payment"
-    worker = sample.letter.role is Role.WORKER
-    assert (MONEY["payment"] in text) is (payment and worker)
-    assert (MONEY["client"] in text) is (payment and not worker)
+def test_a_letter_about_money_says_what_cannot_be_promised_to_that_side(name: str) -> None:
+    for sample in of(name):
+        text = " ".join(drawn(sample.letter).text.split())
+        payment = sample.letter.facts["kind"] == "payment"
+        worker = sample.letter.role is Role.WORKER
+        assert (MONEY["payment"] in text) is (payment and worker)
+        assert (MONEY["client"] in text) is (payment and not worker)
 
 
 @every_letter
-def test_a_machines_letter_says_so_and_a_persons_does_not(sample: Sample) -> None:
-    says = "written and sent by a machine" in " ".join(drawn(sample.letter).text.split())
-    assert says is (sample.letter.name not in BY_PERSON)
+def test_a_machines_letter_says_so_and_a_persons_does_not(name: str) -> None:
+    for sample in of(name):
+        says = "written and sent by a machine" in " ".join(drawn(sample.letter).text.split())
+        assert says is (sample.letter.name not in BY_PERSON)
 
 
 @every_letter
-def test_it_says_how_to_reach_a_person_and_what_silence_means(sample: Sample) -> None:
-    text = " ".join(drawn(sample.letter).text.split())
-    if sample.letter.name == "reply":
-        return
-    assert "Just reply to this mail." in text
-    assert WORDS.person in text
-    if not sample.letter.name.startswith("receipt_"):
-        assert re.search("[Ii]f you do not answer", text)
+def test_it_says_how_to_reach_a_person_and_what_silence_means(name: str) -> None:
+    for sample in of(name):
+        text = " ".join(drawn(sample.letter).text.split())
+        if sample.letter.name == "reply":
+            continue
+        assert "Just reply to this mail." in text
+        assert WORDS.person in text
+        if not sample.letter.name.startswith("receipt_"):
+            assert re.search("[Ii]f you do not answer", text)
 
 
 ORDER = ("What we ask", "What we still ask", "By when", "What happens next", "If you do not answer", "What we cannot")
 
 
 @every_letter
-def test_the_parts_come_in_one_order(sample: Sample) -> None:
-    lines = drawn(sample.letter).text.splitlines()
-    heads = [line for line, under in zip(lines, lines[1:], strict=False) if line and set(under) == {"-"}]
-    ranks = [rank for head in heads for rank, start in enumerate(ORDER) if head.startswith(start)]
-    assert ranks == sorted(ranks)
-    if sample.letter.name != "reply":
-        assert heads[-1] == "How to reach a person"
+def test_the_parts_come_in_one_order(name: str) -> None:
+    for sample in of(name):
+        lines = drawn(sample.letter).text.splitlines()
+        heads = [line for line, under in pairwise(lines) if line and set(under) == {"-"}]
+        ranks = [rank for head in heads for rank, start in enumerate(ORDER) if head.startswith(start)]
+        assert ranks == sorted(ranks)
+        if sample.letter.name != "reply":
+            assert heads[-1] == "How to reach a person"
 
 
 @every_letter
-def test_plain_text_is_narrow_and_free_of_marks(sample: Sample) -> None:
-    shown = drawn(sample.letter)
-    assert max(map(len, shown.text.splitlines())) <= 76
-    assert not re.search(r"\*\*|\{\{|\{%|[\ue000-\uf8ff]|\n\n\n", shown.text)
-    assert shown.text.endswith("\n")
-    assert not shown.text.endswith("\n\n")
-    assert "\n" not in shown.subject
+def test_plain_text_is_narrow_and_free_of_marks(name: str) -> None:
+    for sample in of(name):
+        shown = drawn(sample.letter)
+        assert max(map(len, shown.text.splitlines())) <= 76
+        assert not re.search(r"\*\*|\{\{|\{%|[\ue000-\uf8ff]|\n\n\n", shown.text)
+        assert shown.text.endswith("\n")
+        assert not shown.text.endswith("\n\n")
+        assert "\n" not in shown.subject
 
 
 MIRROR = {"worker": "client", "client": "worker"}
@@ -181,12 +198,47 @@ def test_worker_and_client_get_the_mirrored_letter(name: str) -> None:
 
 
 @every_letter
-def test_a_reply_that_quotes_the_letter_brings_no_dates_of_ours_as_a_timeline(sample: Sample) -> None:
+def test_a_reply_that_quotes_the_letter_brings_no_dates_of_ours_as_a_timeline(name: str) -> None:
     """Examples leave dates and facts open, so that our own words are never read as the party's."""
-    text = " ".join(drawn(sample.letter).text.split())
-    for example in re.findall("“(.*?)”", text):
-        assert "[" in example or example == "no answer", example
-        assert not re.search(r"\d", example)
+    for sample in of(name):
+        text = " ".join(drawn(sample.letter).text.split())
+        for example in re.findall("“(.*?)”", text):
+            assert "[" in example or example == "no answer", example
+            assert not re.search(r"\d", example)
+
+
+def stories() -> list[Play]:
+    """Cases played through `decide`, so that the facts it gives are those that the templates ask for."""
+    silent, asked, settled, decided = Play(), Play(), Play(), Play()
+    silent.complete_payment()
+    silent.wait_while(lambda play: play.case.stage is not Stage.IMPASSE)
+    silent.happen(ImpasseConfirmed("Robin"))
+    asked.opens(Kind.RATING)
+    asked.writes(Role.WORKER, assignment_ids=(ID,), listings=(LISTING,))
+    asked.wait_while(lambda play: play.case.stage is not Stage.CLOSED)
+    asked.writes(Role.WORKER, items=found(ItemName.WORKER_EXPLANATION), assignment_ids=(ID,))
+    settled.complete_rating(Role.CLIENT)
+    settled.wait("3 business days")
+    settled.writes(Role.WORKER, "It is settled.", intent="resolved")
+    settled.writes(Role.CLIENT, "Yes.", intent="resolved")
+    decided.complete_payment(Role.CLIENT)
+    decided.wait("2 business days")
+    decided.answers(Role.WORKER)
+    for statement in decided.case.statements:
+        decided.happen(Released("Robin", statement.number))
+    decided.happen(StaffReplied("Robin", Role.CLIENT, "We are on it."))
+    decided.happen(TalksSkipped("Robin", "Both said no."))
+    decided.happen(OutcomeRecorded("Robin", "partly_paid", "A half was agreed."))
+    return [silent, asked, settled, decided]
+
+
+def test_letters_as_decided_can_be_rendered() -> None:
+    letters_seen = [letter for play in stories() for letter in (*play.letters, *play.outbox)]
+    assert len({letter.name for letter in letters_seen}) > 12
+    for letter in letters_seen:
+        shown = drawn(letter)
+        assert shown.subject.startswith("[D-1042] ")
+        assert loaded(shown.text.replace("It is settled.", "")) == ()
 
 
 # --- HTML ---------------------------------------------------------------------------------------------------------
@@ -225,32 +277,39 @@ class Structure(HTMLParser):
 
 
 ALLOWED = frozenset(
-    "html head meta title style body table tr td h1 h2 p ol ul li strong em blockquote div span br a".split()
+    (
+        *("html", "head", "meta", "title", "style", "body", "table", "tr", "td", "blockquote", "div", "span"),
+        *("h1", "h2", "p", "ol", "ul", "li", "strong", "em", "br", "a"),
+    )
 )
 
 
 @every_letter
-def test_html_is_one_column_of_known_tags_that_loads_nothing(sample: Sample) -> None:
-    document = drawn(sample.letter).html
-    shown = Structure(document)
-    assert shown.open == []
-    assert {tag for tag, _ in shown.tags} <= ALLOWED
-    assert not re.search(r"https?:|url\(|@import|<script|<img|<link|javascript:", document)
-    assert "max-width:600px" in document
-    assert "prefers-color-scheme:dark" in document
-    assert not re.search("[\ue000-\uf8ff]", document)
-    styled = [tag for tag, attributes in shown.tags if tag in {"p", "h1", "h2", "li"} and not attributes.get("style")]
-    assert styled == []
-    if sample.letter.name != "reply":
-        assert shown.count("h1") == 1
+def test_html_is_one_column_of_known_tags_that_loads_nothing(name: str) -> None:
+    for sample in of(name):
+        document = drawn(sample.letter).html
+        shown = Structure(document)
+        assert shown.open == []
+        assert {tag for tag, _ in shown.tags} <= ALLOWED
+        assert not re.search(r"https?:|url\(|@import|<script|<img|<link|javascript:", document)
+        assert "max-width:600px" in document
+        assert "prefers-color-scheme:dark" in document
+        assert not re.search("[\ue000-\uf8ff]", document)
+        styled = [
+            tag for tag, attributes in shown.tags if tag in {"p", "h1", "h2", "li"} and not attributes.get("style")
+        ]
+        assert styled == []
+        if sample.letter.name != "reply":
+            assert shown.count("h1") == 1
 
 
 @every_letter
-def test_html_and_text_say_the_same(sample: Sample) -> None:
-    shown = drawn(sample.letter)
-    in_text = set(re.findall(r"\w+", shown.text))
-    in_html = set(re.findall(r"\w+", Structure(shown.html).said()))
-    assert in_text <= in_html
+def test_html_and_text_say_the_same(name: str) -> None:
+    for sample in of(name):
+        shown = drawn(sample.letter)
+        in_text = set(re.findall(r"\w+", re.sub(r"(?m)^\d\. ", "", shown.text)))
+        in_html = set(re.findall(r"\w+", Structure(shown.html).said()))
+        assert in_text <= in_html
 
 
 # --- Moments --------------------------------------------------------------------------------------------------------
@@ -276,7 +335,8 @@ def test_a_deadline_is_drawn_with_weekday_date_time_and_zone_of_its_reader(zone:
 
 HOSTILE = (
     "# Big\n\n[click](https://evil.example) <img src=x onerror=alert(1)> ![i](https://evil.example/x.png)\n"
-    "{{ 7 * 7 }} {% raw %} **bold** `code` &amp; <b>b</b>\n> quoted\n\n| a | b |\n\ue0000\ue001 \ue002q1\ue003 \x00\x1b[31m"
+    "{{ 7 * 7 }} {% raw %} **bold** `code` &amp; <b>b</b>\n> quoted\n\n| a | b |\n"
+    "\ue0000\ue001 \ue002q1\ue003 \x00\x1b[31m"
 )
 PLACES = [
     ("release", "statement"),
@@ -364,7 +424,7 @@ def test_a_name_from_the_directory_waits_until_the_case_is_sure() -> None:
 def test_every_outcome_has_a_phrase_of_its_own(kind: str) -> None:
     codes = [s for s in SAMPLES if s.letter.name == "outcome" and s.letter.facts["kind"] == kind]
     phrases = {drawn(s.letter).text for s in codes if s.letter.role is Role.WORKER and s.opener is Role.WORKER}
-    assert len(phrases) == len(next(table for name, table in OUTCOMES.items() if name == kind))
+    assert len(phrases) == len(next(table for name, table in OUTCOMES.items() if name == kind)) + 1
 
 
 def test_a_fact_that_is_missing_is_named() -> None:
@@ -475,3 +535,40 @@ def documents() -> Iterator[tuple[str, str]]:
     yield "long statement", drawn(replace(release, facts={**release.facts, "statement": f"{long}\n{long}"})).html
     names = {**receipt.facts, "unread_files": (f"{long}.pdf",), "assignment_ids": (long,), "subject": long}
     yield "long names", drawn(replace(receipt, facts=names)).html
+
+
+# --- In a browser ---------------------------------------------------------------------------------------------------
+
+PHONE_PX = 360
+
+QUIET = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+MEASURE = """
+<pre id="wide"></pre>
+<script>
+addEventListener("load", () => {
+  const pages = [...document.querySelectorAll("iframe")].map(f => [f.title, f.contentDocument.documentElement]);
+  const wide = pages.filter(([, page]) => page.scrollWidth > page.clientWidth).map(([title]) => title);
+  document.getElementById("wide").textContent = `seen ${pages.length}\\n${wide.join("\\n")}`;
+});
+</script>
+"""
+
+
+@pytest.mark.browser
+def test_no_letter_scrolls_sideways_on_a_phone(tmp_path: Path) -> None:
+    shown = dict(documents())
+    frames = [
+        f'<iframe width="{PHONE_PX}" height="700" title="{escape(name)}" srcdoc="{escape(document)}"></iframe>'
+        for name, document in shown.items()
+    ]
+    page = tmp_path / "letters.html"
+    page.write_text(f"<!DOCTYPE html>{''.join(frames)}{MEASURE}", encoding="utf-8")
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
+    asked = [browser, *QUIET, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
+    said = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=True).stdout
+    measured = re.search(r'<pre id="wide">(.*?)</pre>', said, re.DOTALL)
+    assert measured
+    assert measured[1].strip() == f"seen {len(shown)}"

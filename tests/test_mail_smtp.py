@@ -1,5 +1,6 @@
 """Letters handed to real servers on loopback: each fate is told apart, and none is ever sent twice."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -20,6 +21,8 @@ from bot.mail.smtp import (
     Server,
     Unknown,
     deliver_batch,
+    probe,
+    send_batch,
 )
 from bot.settings import Security, SmtpUrl
 from tests.smtpdoor import CUT, HANG, OK, Door, trusting
@@ -71,6 +74,11 @@ def test_a_letter_arrives_byte_for_byte_with_its_envelope(door):
     assert taken.sender == "<support@market.example>"
     assert taken.recipients == ("<party1@worker.example>",)
     assert taken.content == letter(1).content
+
+
+def test_a_text_that_begins_with_dots_and_ends_without_a_line_arrives_whole(door):
+    send(server(door.port), letter(1, content=b".X: y\r\n\r\n..\r\n.\r\nend"))
+    assert door.taken[0].content == b".X: y\r\n\r\n..\r\n.\r\nend\r\n"
 
 
 def test_many_letters_share_one_connection(door):
@@ -209,6 +217,15 @@ def test_a_store_that_fails_at_the_gate_stops_the_batch_and_is_told(door):
     assert [taken.content for taken in door.taken] == [letter(1).content]
 
 
+def test_a_store_that_fails_to_record_stops_the_batch_and_is_told(door):
+    def record(sent: Envelope, outcome: Outcome) -> None:
+        raise RuntimeError("database is gone")
+
+    with pytest.raises(RuntimeError, match="database is gone"):
+        deliver_batch(server(door.port), [letter(1), letter(2)], lambda _: True, record)
+    assert len(door.taken) == 1
+
+
 def test_a_slow_commit_is_never_taken_for_a_silent_server(door):
     patience = Patience(connect_s=2, command_s=0.2, data_s=0.2, answer_s=0.2)
     held = threading.Event()
@@ -254,12 +271,36 @@ def test_an_answer_that_is_none_after_the_final_dot_is_unknown(door):
     assert isinstance(send(server(door.port), letter(1))[1], Unknown)
 
 
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("reply", ["gibberish", "199 what", "250-" + "x" * 9000])
+def test_an_answer_that_is_none_before_the_text_is_tried_again_on_a_new_connection(door, step, reply):
+    door.script(step, reply)
+    outcome = deferred(send(server(door.port, patience=SHORT), letter(1))[1])
+    assert outcome.code is None
+    assert door.taken == []
+
+
+def test_a_cancelled_batch_closes_its_connections(door):
+    door.always("MAIL", HANG)
+
+    async def cancel() -> None:
+        batch = asyncio.create_task(send_batch(server(door.port), [letter(1)], lambda _: True, lambda *_: None))
+        await asyncio.to_thread(door.wait_for, "MAIL")
+        batch.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await batch
+
+    asyncio.run(cancel())
+    assert door.taken == []
+
+
 def test_after_an_unknown_no_other_letter_is_begun(door):
-    door.always("text", CUT)
+    door.script("text", OK, CUT, OK)
     outcomes = send(server(door.port), *(letter(n) for n in range(5)))
-    assert [isinstance(outcomes[n], Unknown) for n in range(5)] == [True, False, False, False, False]
-    assert all(deferred(outcomes[n]).code is None for n in range(1, 5))
-    assert len(door.taken) == 1
+    assert isinstance(outcomes[0], Accepted)
+    assert isinstance(outcomes[1], Unknown)
+    assert all(deferred(outcomes[n]).code is None for n in range(2, 5))
+    assert len(door.taken) == 2
 
 
 def test_a_connection_ended_after_so_many_letters_is_opened_again(door):
@@ -360,6 +401,15 @@ def test_an_oauth_token_takes_the_place_of_the_password():
         url = SmtpUrl("127.0.0.1", door.port, "support@market.example", "", Security.CLEAR)
         assert isinstance(send(Server(url, patience=PATIENT, access_token=lambda: "t0ken"), letter(1))[1], Accepted)
         assert door.said("AUTH XOAUTH2") == 1
+
+
+def test_a_server_is_looked_at_without_sending_anything():
+    with Door("AUTH PLAIN") as door:
+        assert probe(server(door.port, user="support")) is None
+        assert door.said("MAIL") == 0
+        assert door.said("QUIT") == 1
+        door.always("AUTH", "535 5.7.8 bad credentials")
+        assert "refused the login" in (probe(server(door.port, user="support")) or "")
 
 
 def test_a_server_that_knows_only_helo_is_spoken_to(door):

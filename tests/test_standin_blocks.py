@@ -3,41 +3,42 @@
 import pytest
 
 from bot.sandbox.slack import checks, forms, mrkdwn
+from bot.sandbox.slack.shapes import Json, Obj, objs
 
 
-def plain(words: str) -> dict:
+def plain(words: str) -> Obj:
     return {"type": "plain_text", "text": words}
 
 
-def section(words: str = "x", **more) -> dict:
+def section(words: str = "x", **more) -> Obj:
     return {"type": "section", "text": {"type": "mrkdwn", "text": words}, **more}
 
 
-def button(action: str = "go", **more) -> dict:
+def button(action: str = "go", **more) -> Obj:
     return {"type": "button", "action_id": action, "text": plain("Go"), **more}
 
 
-def option(value: str) -> dict:
+def option(value: str) -> Obj:
     return {"text": plain(value), "value": value}
 
 
-def select(**more) -> dict:
+def select(**more) -> Obj:
     return {"type": "static_select", "action_id": "pick", "options": [option("a"), option("b")], **more}
 
 
-def field(element: dict, **more) -> dict:
+def field(element: Obj, **more) -> Obj:
     return {"type": "input", "label": plain("Label"), "element": element, **more}
 
 
-def rich(*leaves: dict) -> dict:
+def rich(*leaves: dict) -> Obj:
     return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": list(leaves)}]}
 
 
-def modal(*blocks: dict, **more) -> dict:
+def modal(*blocks: dict, **more) -> Obj:
     return {"type": "modal", "title": plain("Title"), "submit": plain("Send"), "blocks": list(blocks), **more}
 
 
-GOOD = {
+GOOD: dict[str, Json] = {
     "section": section("x" * 3000),
     "fields": {"type": "section", "fields": [plain("x")] * 10},
     "accessory": section(accessory=select(placeholder=plain("Choose"))),
@@ -61,7 +62,7 @@ GOOD = {
     },
     "divider": {"type": "divider", "block_id": "d"},
 }
-BAD = {
+BAD: dict[str, tuple[Json, str]] = {
     "no type": ({"text": plain("x")}, "missing required field: type [json-pointer:/blocks/0]"),
     "odd type": ({"type": "banner"}, "unsupported type: banner"),
     "section too long": (section("x" * 3001), "must be less than 3001 characters [json-pointer:/blocks/0/text/text]"),
@@ -118,7 +119,7 @@ def test_bad_blocks_are_refused_with_the_place(name: str) -> None:
 def test_a_message_has_fifty_blocks_and_a_block_id_once() -> None:
     assert checks.message_blocks([section()] * 50) == ()
     assert "no more than 50 items allowed" in checks.message_blocks([section()] * 51)[0]
-    twice = [{"type": "divider", "block_id": "d"}] * 2
+    twice: list[Json] = [{"type": "divider", "block_id": "d"}] * 2
     assert "`block_id` already exists: d" in checks.message_blocks(twice)[0]
 
 
@@ -147,7 +148,7 @@ def test_the_same_action_id_may_stand_in_two_blocks() -> None:
         (modal({"type": "markdown", "text": "x"}), "unsupported type: markdown"),
     ],
 )
-def test_modals_are_held_to_their_shape(view: dict, said: str) -> None:
+def test_modals_are_held_to_their_shape(view: Obj, said: str) -> None:
     problems = checks.view(view, "modal")
     assert any(said in problem for problem in problems) if said else problems == ()
 
@@ -162,7 +163,7 @@ def test_modals_are_held_to_their_shape(view: dict, said: str) -> None:
         ({"event_type": "outbox", "event_payload": {"key": "k" * 20_000}}, "metadata_too_large"),
     ],
 )
-def test_metadata_is_a_type_and_a_payload(metadata: dict, error: str) -> None:
+def test_metadata_is_a_type_and_a_payload(metadata: Obj, error: str) -> None:
     assert checks.metadata(metadata) == error
 
 
@@ -186,13 +187,16 @@ def test_who_is_notified_by_a_text(words: str, parse: str, who: list[str]) -> No
 
 def test_plain_text_and_rich_text_words_notify_nobody_and_link_nowhere() -> None:
     words = "<!channel> <@U1> @here <https://evil.example|bank>"
-    blocks = [{"type": "section", "text": plain(words)}, rich({"type": "text", "text": words})]
+    blocks: list[Json] = [{"type": "section", "text": plain(words)}, rich({"type": "text", "text": words})]
     assert mrkdwn.mentions_in_blocks(blocks, {"ana": "U1"}) == ()
     assert mrkdwn.links_in_blocks(blocks) == ()
 
 
 def test_mrkdwn_and_rich_text_mentions_notify() -> None:
-    blocks = [section("<!here>"), rich({"type": "broadcast", "range": "channel"}, {"type": "user", "user_id": "U1"})]
+    blocks: list[Json] = [
+        section("<!here>"),
+        rich({"type": "broadcast", "range": "channel"}, {"type": "user", "user_id": "U1"}),
+    ]
     assert [m.who for m in mrkdwn.mentions_in_blocks(blocks, {})] == ["here", "channel", "U1"]
     assert mrkdwn.links_in_blocks([section("<https://evil.example|bank>")])[0].label == "bank"
 
@@ -200,7 +204,7 @@ def test_mrkdwn_and_rich_text_mentions_notify() -> None:
 def test_what_a_person_types_is_escaped_and_linked() -> None:
     body, block = mrkdwn.typed("@ana: a<b, see https://a.example/x or w@a.example", {"ana": "U1"})
     assert body == "<@U1>: a&lt;b, see <https://a.example/x> or <mailto:w@a.example|w@a.example>"
-    leaves = block["elements"][0]["elements"]  # type: ignore[index,call-overload]  # A JSON value known by construction.
+    leaves = objs(objs(block, "elements")[0], "elements")
     assert [leaf["type"] for leaf in leaves] == ["user", "text", "link", "text", "link"]
 
 
@@ -221,7 +225,7 @@ def test_what_a_person_types_is_escaped_and_linked() -> None:
         ({"type": "plain_text_input"}, "", {"value": None}),
     ],
 )
-def test_values_become_states(element: dict, value, state: dict) -> None:
+def test_values_become_states(element: Obj, value: Json, state: Obj) -> None:
     assert forms.fill(element, value) == {"type": element["type"], **state}
 
 
@@ -239,6 +243,6 @@ def test_values_become_states(element: dict, value, state: dict) -> None:
         ({"type": "multi_static_select", "options": [option("a"), option("b")], "max_selected_items": 1}, ["a", "b"]),
     ],
 )
-def test_values_that_do_not_fit_are_refused(element: dict, value) -> None:
+def test_values_that_do_not_fit_are_refused(element: Obj, value: Json) -> None:
     with pytest.raises(forms.Unfit):
         forms.fill(element, value)

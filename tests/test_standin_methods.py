@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from slack_sdk.errors import SlackApiError
-from standin_world import ANA, CASES, SCOPES, Hands, standing, web_client
 
 from bot.sandbox.slack import Options, SlackStandIn
 from bot.sandbox.slack.calls import CALLS
 from bot.sandbox.slack.faults import Fault
 from bot.sandbox.slack.methods import METHODS
 from bot.sandbox.slack.rates import Rates
+from tests.standin_world import ANA, CASES, SCOPES, Hands, standing, web_client
 
 PUBLISHED = Path(__file__).resolve().parent.parent.parent / "shared" / "slack" / "methods.json"
 
@@ -127,7 +127,7 @@ def test_a_tier_is_its_calls_a_minute() -> None:
 def test_slack_down_unavailable_and_limiting(slack: SlackStandIn) -> None:
     client = web_client(slack)
     slack.set_fault(Fault.DOWN)
-    with pytest.raises(OSError, match="closed|reset"):
+    with pytest.raises(OSError, match=r"closed|reset"):
         client.auth_test()
     slack.set_fault(Fault.UNAVAILABLE)
     with pytest.raises(SlackApiError) as caught:
@@ -146,7 +146,7 @@ def test_a_lost_reply_leaves_the_message_and_no_answer(slack: SlackStandIn) -> N
     before = len(slack.people.messages(CASES))
     slack.set_fault(Fault.LOSE_REPLY, times=1)
     client.users_list()  # A read is never ambiguous.
-    with pytest.raises(OSError, match="closed|reset"):
+    with pytest.raises(OSError, match=r"closed|reset"):
         client.chat_postMessage(channel=CASES, text="once")
     assert len(slack.people.messages(CASES)) == before + 1
     client.chat_postMessage(channel=CASES, text="again")

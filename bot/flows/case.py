@@ -131,8 +131,9 @@ class Party:
     """One side. `name` is as the person signs or the directory lists; `named_by` is `mail`, `directory`, `staff` or empty.
 
     `zone` is an IANA zone or None for the policy's. `last_message_id` and `references` continue the party's own mail
-    thread. `written` counts the letters decided for the party; `told` is the number of the last one. `extended` is true
-    once an extension was given; `statuses` counts the status lines since something last changed.
+    thread. `written` counts the letters decided for the party; `told` is the first of them that was not taken back (None:
+    the party does not know of us), and arms its status lines. `extended` is true once an extension was given; `statuses`
+    counts the status lines since something last changed. `unsaid`: a hold kept news back; a status line will make up for it.
     """
 
     role: Role
@@ -147,11 +148,17 @@ class Party:
     told: int | None = None
     extended: bool = False
     statuses: int = 0
+    unsaid: bool = False
 
     @property
     def address(self) -> str | None:
         """Where letters go: the last address added that has not bounced."""
         return next((c.address for c in reversed(self.contacts) if not c.bounced), None)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the party has been written to."""
+        return self.told is not None
 
     def knows(self, address: str) -> bool:
         return any(c.address == address for c in self.contacts)
@@ -186,7 +193,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What one side said. It reaches the other side only when a person releases it (`released_at`, `by`)."""
+    """What one side said. It reaches the other side only when a person releases it (`released_at`, `by`), in `letter`.
+
+    `provenance` is `relayed` where the mail also holds words of the other side.
+    """
 
     number: int
     role: Role
@@ -196,6 +206,7 @@ class Statement:
     at: datetime
     released_at: datetime | None = None
     by: str = ""
+    letter: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +215,10 @@ class Clock:
 
     A ladder is one clock that climbs: `asked_at` is the moment its days count from (holds move it on), `step` the rung
     (from 0), `deadline_at` and `end_at` are the dates that were announced, which a change of policy never moves earlier,
-    and `last_letter` is the latest reminder, taken back if the next rung comes due before it left. The clock of a party
-    runs only if its `letter` has left and not bounced; staff clocks need none. A clock with `held_by` stands still since
-    `held_since`.
+    and `last_letter` is the latest reminder, taken back if the next rung comes due before it left; on the last rung, which
+    the final notice arms, it is the request. The clock of a party runs only if its `letter` has left and not bounced; staff
+    clocks need none. A clock with `held_by` stands still since `held_since`. A ladder without a `letter` waits to be
+    announced: a hold kept its letter back.
     """
 
     who: Who
@@ -228,6 +240,7 @@ class Hold:
     """Why the clocks of `roles` stand still and no unasked letter goes to them.
 
     `id` is stable and says what ends it: `mail:7`, `staff`, `bounce:client`, `away:client`, `closing`, `danger`, `legal`.
+    `subject:7` only keeps a ladder from its end. Under `danger` not even an incoming mail is answered.
     """
 
     id: str
@@ -235,6 +248,11 @@ class Hold:
     why: str
     since: datetime
     by: str
+
+    @property
+    def silences(self) -> bool:
+        """Whether letters to its parties wait, too."""
+        return not self.id.startswith("subject:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +292,9 @@ class Case:
     """One dispute. `number` is 1042 for `D-1042`; `version` counts the decisions on it.
 
     `opener` is None until it is known who wrote. `doubts` are the reasons why a person must send the notice (empty:
-    the case is sure). `ask_number` is the letter that last asked each party for items. `left` is the stage that a closed case
-    would go back to.
+    the case is sure). `receipted`: the opener has had its receipt, not only a plain one. `not_before` is when the notice
+    may be sent at the earliest. `taken_late`: an answer came after an impasse was proposed, which counts once. `left` is the
+    stage that a closed case would go back to.
     """
 
     number: int
@@ -312,6 +331,7 @@ class Case:
     closed: Closing | None = None
     left: Stage | None = None
     came_by: str = "mail"
+    receipted: bool = False
 
     @property
     def label(self) -> str:
@@ -320,6 +340,12 @@ class Case:
     @property
     def respondent(self) -> Role | None:
         return None if self.opener is None else self.opener.other
+
+    @property
+    def sides(self) -> tuple[Role, Role]:
+        """Both parties, the opener first (the worker, while nobody knows who opened)."""
+        first = self.opener or Role.WORKER
+        return (first, first.other)
 
     def party(self, role: Role) -> Party:
         return self.worker if role is Role.WORKER else self.client
@@ -342,10 +368,20 @@ class Case:
         return next((c for c in self.clocks if c.who is who and c.what in whats), None)
 
     def without_clocks(self, stops: Callable[[Clock], bool]) -> "Case":
-        return replace(self, clocks=tuple(c for c in self.clocks if not stops(c)))
+        left = tuple(c for c in self.clocks if not stops(c))
+        return self if len(left) == len(self.clocks) else replace(self, clocks=left)
 
     def held(self, role: Role) -> tuple[Hold, ...]:
-        return tuple(hold for hold in self.holds if role in hold.roles)
+        """The holds that keep letters to this party back."""
+        return tuple(hold for hold in self.holds if role in hold.roles and hold.silences)
+
+    def has_hold(self, hold_id: str) -> bool:
+        return any(hold.id == hold_id for hold in self.holds)
+
+    @property
+    def kept_back(self) -> bool:
+        """Whether a person has to look at a flagged mail before the case moves on by itself."""
+        return any(hold.id in ("danger", "legal") for hold in self.holds)
 
     def awaits(self) -> tuple[Who, ...]:
         """Who owes the next step: parties with a running ladder, staff if anything waits for them."""

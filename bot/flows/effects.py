@@ -57,10 +57,15 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Take back letters that have not left. Those already past their intent are not touched."""
+    """Take back letters that have not left. Those already past their intent are not touched.
+
+    `to`: also every unasked letter to this party that has not left; each of those comes back as `LetterLate`, since what it
+    said is to be decided anew.
+    """
 
     letters: tuple[int, ...]
     why: str
+    to: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)

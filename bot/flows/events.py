@@ -147,7 +147,7 @@ class TimeLost:
 
 @dataclass(frozen=True, slots=True)
 class LetterLate:
-    """A dated letter could not leave in time and was cancelled; it is to be decided anew."""
+    """A letter could not leave in time, or was taken back by a hold; what it said is to be decided anew."""
 
     letter: int
     name: str
@@ -167,12 +167,13 @@ class LetterFailed:
 
 @dataclass(frozen=True, slots=True)
 class LetterSettled:
-    """Evidence or a person settled what became of an unknown letter."""
+    """Evidence or a person settled what became of a dead or unknown letter. `name` is its template, where known."""
 
     letter: int
     role: Role
     left: bool
     evidence: str
+    name: str = ""
 
 
 # --- Staff ----------------------------------------------------------------------------------------------------------

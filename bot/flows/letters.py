@@ -35,7 +35,7 @@ _FACTS: Mapping[str, str] = {
     " deadline? end? remind_first? notice_on? notice_by_person? sleep_until? sleep_why?",
     "receipt_sorting": "",
     "receipt_danger": "",
-    "partial": "has missing unread_files deadline? end",
+    "partial": "has missing unread_files deadline? end?",
     "complete": "has unread_files notice_on notice_by_person sleep_until? sleep_why? relayed",
     "request": "missing reason deadline end",
     "notice": "missing opener_role deadline end",
@@ -47,14 +47,14 @@ _FACTS: Mapping[str, str] = {
     "release": "statement from_role comment_until agree_until",
     "agree": "agree_until",
     "impasse": "impasse silent",
-    "outcome": "code grounds reconsider_until",
+    "outcome": "code grounds reconsider_until reconsidered?",
     "closing": "how closes_on",
     "settled_question": "",
     "reopened": "missing deadline? end?",
     "reconsideration": "",
-    "extended": "deadline? end",
+    "extended": "deadline? end?",
     "extended_other": "until",
-    "catch_up": "missing deadline? end",
+    "catch_up": "missing deadline? end?",
     "reply": "text by_name",
 }
 
@@ -108,6 +108,10 @@ class Wording:
         whole = {"templates": dict(self.templates), "words": asdict(self.words)}
         return dumps(whole, ensure_ascii=False, sort_keys=True)
 
+    def filled(self, name: str, facts: Mapping[str, object]) -> str:
+        """The template `name` with these facts; raises what Jinja2 raises."""
+        return self._environment.get_template(name).render(facts)
+
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages there are templates in, the operator's own (the files without a folder) first."""
@@ -126,26 +130,22 @@ def render(letter: Letter, label: str, party: Party, zone: str, wording: Wording
     mail or from staff is used. The other side's name and address are never used. Raises `MissingFacts`, and whatever
     the template raises (`check` finds that at the start).
     """
-    folder = wording.folder(party.lang)
-    language = party.lang if folder else wording.words.language
+    language = party.lang if wording.folder(party.lang) else wording.words.language
     held = _Held(language, zone, wording.words)
-    facts = _context(letter, held)
-    facts["label"] = held.keep(label)
-    facts["name"] = held.keep(_greeted(party, listed=letter.facts["listed"] is True))
-    source = wording._environment.get_template(f"{folder}{letter.name}.md").render(facts)
+    read = page.read(_markdown(letter, label, party, held, wording))
     words = page.one_line(str(letter.facts["subject"]))[:SUBJECT_CHARS_MAX]
-    read = page.read(source)
+    footer = wording.words.footer
     return Rendered(
         subject=f"[{label}] {words}",
-        text=page.text(read, held.texts, wording.words.footer),
-        html=page.document(read, held.texts, page.Frame(f"{label} · {words}", language, wording.words.footer)),
+        text=page.text(read, held.texts, footer),
+        html=page.document(read, held.texts, page.Frame(f"{label} · {words}", language, footer)),
     )
 
 
 def check(wording: Wording) -> tuple[str, ...]:
     """What is wrong with the templates, one sentence each, by file: missing, not readable, or asking for unknown facts.
 
-    Run at start: it also renders every sample letter, so that nothing is left to be found when a letter is due.
+    Run at start: it also fills in every sample letter, so that nothing is left to be found when a letter is due.
     """
     found: list[str] = []
     for folder in dict.fromkeys(wording.folder(language) for language in ("", *wording.languages)):
@@ -227,7 +227,7 @@ def _trials(language: str, wording: Wording) -> list[str]:
     for sample in samples():
         try:
             party = Party(sample.letter.role, "Dana Reyes", "mail", lang=language)
-            render(sample.letter, "D-1042", party, "America/New_York", wording)
+            _markdown(sample.letter, "D-1042", party, _Held(language, "America/New_York", wording.words), wording)
         except (TemplateError, TypeError, ValueError, LookupError) as error:
             found.append(f"{wording.folder(language)}{sample.letter.name}.md: {error}")
     return found
@@ -243,6 +243,7 @@ class Moment:
     `place` is empty for UTC and for zones that are mere offsets.
     """
 
+    at: datetime
     day: str
     clock: str
     place: str
@@ -270,7 +271,16 @@ class _Held:
         day = format_date(local, "EEEE, d MMMM y" if locale.language == "en" else "full", locale)
         place = _place(self.zone, self.language)
         keep = self.keep
-        return Moment(keep(day), keep(format_time(local, "HH:mm", locale=locale)), keep(place), keep(_offset(local)))
+        clock = format_time(local, "HH:mm", locale=locale)
+        return Moment(at, keep(day), keep(clock), keep(place), keep(_offset(local)))
+
+
+def _markdown(letter: Letter, label: str, party: Party, held: _Held, wording: Wording) -> str:
+    """The template filled in: Markdown with signs in the place of words that are not ours."""
+    facts = _context(letter, held)
+    facts["label"] = held.keep(label)
+    facts["name"] = held.keep(_greeted(party, listed=letter.facts["listed"] is True))
+    return wording.filled(f"{wording.folder(party.lang)}{letter.name}.md", facts)
 
 
 def _names(letter: str) -> dict[str, bool]:

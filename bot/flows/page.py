@@ -26,7 +26,9 @@ _ALONE_IN_HTML = re.compile(rf"<p [^>]*>{_ALONE.pattern}</p>")
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters, and those that turn the direction of what follows."""
 
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).disable(["image", "autolink", "code", "fence", "backticks"])
+_MARKDOWN = MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).disable(
+    ["image", "autolink", "code", "fence", "backticks"]
+)
 _MARKDOWN.validateLink = lambda url: url.startswith(("https://", "mailto:"))  # type: ignore[method-assign]  # Its hook.
 
 

@@ -425,6 +425,8 @@ def _table(text: str) -> Table:
         line = re.match(r"line (\d+)", place)
         number = line[1] if line else str(text.count("\n") + 1)
         raise PolicyError((f"line {number}: not TOML: {what}; a line reads: key = value",)) from None
+    except (ValueError, RecursionError):
+        raise PolicyError(("not TOML: a number is too long, or brackets are nested too deeply",)) from None
 
 
 def _under(table: Table, section: str) -> Table:
@@ -668,7 +670,7 @@ def _statement(text: str) -> list[str] | None:
     """The path of keys that one TOML statement names, empty for a blank line; None if it is not complete yet."""
     try:
         table: object = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return None
     path = []
     while isinstance(table, dict) and table:

@@ -128,7 +128,8 @@ def _variants(name: str, kind: Kind, opener: Role, role: Role) -> tuple[_Variant
             return _receipts(kind, own)
         case "partial":
             rest: Mapping[str, Value] = {"has": ("assignment_id",), "missing": (own,), "unread_files": (), "end": END}
-            return (("", {**rest, "deadline": DEADLINE}), ("after the deadline", rest))
+            undated = {name: value for name, value in rest.items() if name != "end"}
+            return (("", {**rest, "deadline": DEADLINE}), ("after the deadline", rest), ("without dates", undated))
         case "complete":
             facts: Mapping[str, Value] = {"has": ("assignment_id", own), "unread_files": (), "relayed": False}
             return (
@@ -151,7 +152,8 @@ def _variants(name: str, kind: Kind, opener: Role, role: Role) -> tuple[_Variant
             return (("talks", talks), ("review", {"has": (), "unread_files": ("photos.pdf",), "next": "review"}))
         case "outcome":
             found: Mapping[str, Value] = {"grounds": _GROUNDS, "reconsider_until": LATER}
-            return tuple((code, {**found, "code": code}) for code in OUTCOMES[kind])
+            looked_again: _Variant = ("looked at again", {**found, "code": "no_agreement", "reconsidered": True})
+            return (*((code, {**found, "code": code}) for code in OUTCOMES[kind]), looked_again)
         case _:
             return _later(name, role, wanted)
 

@@ -31,7 +31,7 @@ class Outgoing:
     """A letter as the outbox keeps it: all that its mail shows. `name` is its template.
 
     Message-IDs keep their angle brackets; `references` are oldest first. `auto_submitted` is `auto-generated`,
-    `auto-replied` or empty for what a person sent (RFC 3834 §5). `date` (zone-aware) is None until the first intent.
+    `auto-replied` or empty for what a person sent (RFC 3834 §5). `date` is zone-aware: the first intent's.
     """
 
     name: str
@@ -47,15 +47,14 @@ class Outgoing:
     in_reply_to: str
     references: tuple[str, ...]
     auto_submitted: str
-    date: datetime | None = None
+    date: datetime
 
     @classmethod
-    def read(cls, body: Mapping[str, object], from_address: str) -> "Outgoing":
-        """Reads the outbox's `body`, where `date` is ISO 8601 with an offset. `from_address` is the support mailbox.
+    def read(cls, body: Mapping[str, object], date: datetime) -> "Outgoing":
+        """Reads the outbox's `body`, which has these fields by name, the sender's address as `from`, and no date.
 
         Raises: Uncomposable, naming the key that is missing or of the wrong type.
         """
-        date = _text(body, "date", "")
         return cls(
             name=_text(body, "name", ""),
             subject=_text(body, "subject"),
@@ -63,14 +62,14 @@ class Outgoing:
             html=_text(body, "html", ""),
             to=_text(body, "to"),
             to_name=_text(body, "to_name", ""),
-            from_address=from_address,
+            from_address=_text(body, "from"),
             from_name=_text(body, "from_name", ""),
             reply_to=_text(body, "reply_to", ""),
             message_id=_text(body, "message_id"),
             in_reply_to=_text(body, "in_reply_to", ""),
             references=_texts(body, "references"),
             auto_submitted=_text(body, "auto_submitted", ""),
-            date=_moment(date) if date else None,
+            date=date,
         )
 
 
@@ -142,16 +141,6 @@ def _texts(body: Mapping[str, object], key: str) -> tuple[str, ...]:
     return tuple(one for one in found or () if isinstance(one, str))
 
 
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Uncomposable(f"the letter's 'date' should be ISO 8601, and is {text!r}") from error
-    if moment.tzinfo is None:
-        raise Uncomposable(f"the letter's 'date' needs an offset: {text!r}")
-    return moment
-
-
 # --- headers ---------------------------------------------------------------------------------------------------------
 
 _LOCAL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}")
@@ -163,8 +152,8 @@ _AUTO_SUBMITTED = ("", "auto-generated", "auto-replied")
 
 
 def _headers(letter: Outgoing) -> Iterator[str]:
-    if letter.date is None or letter.date.tzinfo is None:
-        raise Uncomposable("a letter needs its date, with a zone, before it can be written")
+    if letter.date.tzinfo is None:
+        raise Uncomposable(f"a letter's date needs its zone: {letter.date.isoformat()}")
     if not _message_id(letter.message_id):
         raise Uncomposable(f"not a Message-ID: {letter.message_id!r}")
     if letter.auto_submitted not in _AUTO_SUBMITTED:

@@ -37,14 +37,14 @@ class Headers:
 
 
 def headers(part: Message) -> Headers:
-    """The header block of a part. Bytes above 127 are read as UTF-8, else as Windows-1252."""
+    """The headers of a part that was parsed as Latin-1. Bytes above 127 are read as UTF-8, else as Windows-1252."""
     return Headers(tuple((name.lower(), _unfolded(str(value))) for name, value in part.raw_items()))
 
 
 def _unfolded(value: str) -> str:
     value = value[:HEADER_CHARS_MAX]
     if not value.isascii():
-        value = text_of(value.encode("ascii", "surrogateescape"), "")[0]
+        value = text_of(value.encode("latin-1", "replace"), "")[0]
     return clean(re.sub(r"[\r\n]+", "", value)).strip()
 
 

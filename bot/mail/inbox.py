@@ -100,6 +100,29 @@ def connect(url: ImapUrl, login: Callable[[IMAPClient, ImapUrl], None], pace: Pa
     return client
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a mailbox is like: how many mails it holds, whether it pushes new ones, whether it takes our keyword."""
+
+    mails: int
+    idle: bool
+    keyword: bool
+
+
+def look(url: ImapUrl, login: Callable[[IMAPClient, ImapUrl], None] = password_login) -> Seen:
+    """Logs in, looks at the folder without changing anything, and leaves. Raises OSError or IMAPClientError."""
+    client = connect(url, login)
+    try:
+        folder: Mapping[bytes, object] = client.select_folder(url.folder, readonly=True)
+        idle = bool(client.has_capability("IDLE"))
+        flags: Mapping[bytes, object] = client.select_folder(url.folder)
+        seen = Seen(_number(folder.get(b"EXISTS")), idle, _may_mark(flags.get(b"PERMANENTFLAGS")))
+        client.logout()
+        return seen
+    finally:
+        _throw_away(client)
+
+
 def pause_s(attempt: int, jitter: float, longest_s: float) -> float:
     """How long to wait before connecting again: doubling from one second, up to `longest_s`.
 

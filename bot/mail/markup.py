@@ -85,7 +85,7 @@ def _plain(html: str) -> str:
 def tidy(text: str) -> str:
     """Text with plain blanks, no trailing ones, and never more than one empty line in a row."""
     text = re.sub("[\u200b\u200c\u200d\u2060\u00ad\u034f]", "", text).replace("\u00a0", " ").replace("\u202f", " ")
-    text = re.sub(r"[ \t]+$", "", text, flags=re.M)
+    text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
 
 

@@ -8,7 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from email import message_from_bytes, policy
+from email import message_from_string, policy
 from email.message import Message
 from email.utils import parsedate_tz
 
@@ -22,6 +22,7 @@ from bot.mail.decode import (
     clean,
     headers,
     message_ids,
+    normal,
     octets_of,
     one_line,
     params,
@@ -38,6 +39,7 @@ class Limits:
     depth: int = 100
     parts: int = 1_000
     header_lines: int = 5_000
+    subject_chars: int = 1_000
     text_chars: int = 500_000
     attachment_chars: int = 200_000
     references: int = 200
@@ -63,7 +65,8 @@ def parse(raw: bytes, authserv_id: str | None = None, limits: Limits = LIMITS) -
     raw = raw.lstrip(b"\r\n")
     _check(raw, limits)
     raw, defects = _mended(raw)
-    message = message_from_bytes(raw, policy=policy.compat32)
+    # As Latin-1 every byte is one character; given bytes, the stdlib would decode bodies by their lying labels.
+    message = message_from_string(raw.decode("latin-1"), policy=policy.compat32)
     block = headers(message)
     sender, odd = _sender(block)
     found = _Body(limits, defects + odd)
@@ -71,7 +74,7 @@ def parse(raw: bytes, authserv_id: str | None = None, limits: Limits = LIMITS) -
     plain, html = found.plain(), found.html()
     tree = page(html) if html else None
     text = _body_text(plain, readable(tree) if tree is not None else "")
-    subject = one_line(block.first("subject"))
+    subject = found.shortened(one_line(block.first("subject")))
     text = found.bounded(text)
     when, offset = found.dated(block)
     letter = provenance.Letterhead(block, sender, subject)
@@ -182,7 +185,7 @@ def _boundary_lines(raw: bytes) -> int:
     names = {found.group(1) or found.group(2) for found in _BOUNDARY.finditer(raw)}
     if not names:
         return 0
-    return sum(1 for found in re.finditer(rb"^--([^\r\n]{1,300}?)[ \t]*\r?$", raw, re.M) if found.group(1) in names)
+    return sum(1 for found in re.finditer(rb"^--([^\r\n]{1,300})\r?$", raw, re.M) if found.group(1).rstrip() in names)
 
 
 def _head_end(raw: bytes) -> int:
@@ -241,20 +244,11 @@ def _all_addresses(block: Headers, name: str) -> tuple[Address, ...]:
 
 
 def _recipients(block: Headers) -> tuple[str, ...]:
-    found = [
-        address.address
-        for name in (
-            "delivered-to",
-            "x-original-to",
-            "envelope-to",
-            "x-envelope-to",
-            "x-forwarded-to",
-            "resent-to",
-            "to",
-            "cc",
-        )
-        for address in _all_addresses(block, name)
-    ]
+    """Every address the mail was delivered to, as far as told; LMTP servers tell it only in their Received line."""
+    names = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-forwarded-to", "resent-to", "to", "cc")
+    told = re.findall(r"\bfor\s+<([^<>\s]{3,320})>", " ".join(block.all("received")[:3]))
+    found = [normal(address) for address in told if "@" in address]
+    found += [address.address for name in names for address in _all_addresses(block, name)]
     return tuple(dict.fromkeys(found))[:ADDRESSES_MAX]
 
 
@@ -273,7 +267,7 @@ def read_date(value: str) -> tuple[datetime | None, int | None]:
         year, month, day, hour, minute, second = parsed[:6]
         if not _YEAR_MIN <= year <= _YEAR_MAX:
             return None, None
-        offset_s = parsed[9]
+        offset_s = None if re.search(r"-0000\b", value) else parsed[9]
         if offset_s is not None and abs(offset_s) > 15 * 3600:
             return None, None
         local = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
@@ -318,6 +312,12 @@ class _Body:
             return text
         self.defects.append(f"body cut to {self.limits.text_chars} of {len(text)} characters")
         return text[: self.limits.text_chars]
+
+    def shortened(self, subject: str) -> str:
+        if len(subject) <= self.limits.subject_chars:
+            return subject
+        self.defects.append(f"subject cut to {self.limits.subject_chars} of {len(subject)} characters")
+        return subject[: self.limits.subject_chars]
 
     def dated(self, block: Headers) -> tuple[datetime | None, int | None]:
         """The Date, unless no clock could have shown it, or it is over a year past the moment we received the mail."""
@@ -383,7 +383,7 @@ class _Body:
         if not isinstance(payload, str):
             return b""
         octets, defect = octets_of(
-            payload.encode("utf-8", "surrogateescape"), headers(part).first("content-transfer-encoding")
+            payload.encode("latin-1", "replace"), headers(part).first("content-transfer-encoding")
         )
         if defect:
             self.defects.append(defect)

@@ -143,7 +143,8 @@ _AUTO_SUBJECT = re.compile(
     # Greek, Turkish, Semitic, Asian
   | αυτόματη\ απάντηση | otomatik\ yan(?:ı|i)t | otomatik\ cevap | תשובה\ אוטומטית | مענה\ אוטומטי
       | מענה\ אוטומטי | رد\ تلقائي | الرد\ التلقائي
-  | 自动(?:回复|答复|回覆) | 自動(?:回覆|回复|返信|応答|答覆) | 不在(?:通知|のお知らせ|連絡)? | 자동\s?(?:회신|응답|답장) | 부재\s?중 | ตอบกลับอัตโนมัติ
+  | 自动(?:回复|答复|回覆) | 自動(?:回覆|回复|返信|応答|答覆) | 不在(?:通知|のお知らせ|連絡)?
+  | 자동\s?(?:회신|응답|답장) | 부재\s?중 | ตอบกลับอัตโนมัติ
       | trả\ lời\ tự\ động | balas(?:an)?\ otomatis
     )""",
     re.I | re.X,
@@ -307,7 +308,7 @@ def _payload(part: Message) -> str:
             if isinstance(payload, list)
             else ""
         )
-    octets = octets_of(payload.encode("utf-8", "surrogateescape"), headers(part).first("content-transfer-encoding"))[0]
+    octets = octets_of(payload.encode("latin-1", "replace"), headers(part).first("content-transfer-encoding"))[0]
     return clean(text_of(octets[:200_000], "")[0])
 
 
@@ -327,12 +328,18 @@ def _recipient(value: str) -> str:
     return normal(value.partition(";")[2].strip().strip("<>") or value.strip().strip("<>"))
 
 
+_FLUFL_CHARS_MAX = 150_000
+
+
 def _flufl(message: Message) -> list[str]:
+    payloads = (part.get_payload() for part in message.walk())
+    if sum(len(payload) for payload in payloads if isinstance(payload, str)) > _FLUFL_CHARS_MAX:
+        return []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             temporary, permanent = all_failures(message)
-    except Exception:
+    except Exception:  # noqa: BLE001  Its detectors raise whatever odd mail makes them raise.
         return []
     return sorted(normal(address.decode("utf-8", "replace")) for address in {*temporary, *permanent})
 
@@ -496,7 +503,7 @@ def _day_at(text: str, at: int, on: date) -> date | None:
     if found is None:
         return None
     part = found.groupdict()
-    english = re.search(r"\b(?:the|will|office|and|you)\b", text, re.I) is not None
+    english = re.search(r"\b(?:the|will|office|and|you|away|from|back|out|until)\b", text, re.I) is not None
     day: date | None = None
     try:
         if part["iso"]:
@@ -572,8 +579,9 @@ def _local(received: str) -> bool:
 
     Only what the receiving server itself writes counts: the address in the comment, never the name the sender gave.
     """
-    told = received.split(";")[0]
-    if re.search(r"\bwith\s+(?:UTF8)?(?:LMTP|local|pipe)", told, re.I):
+    told = received[:2_000].split(";")[0]
+    plain = re.sub(r"<[^<>]*>", "", _uncommented(told))  # A sender chooses what stands in brackets.
+    if re.search(r"\bby\s+\S+\s+with\s+(?:UTF8)?(?:LMTP|local|pipe)", plain, re.I):
         return True
     if not re.match(r"\s*from\b", told, re.I):
         return True
@@ -596,7 +604,7 @@ class _Result:
 
 
 def _results(value: str) -> tuple[str, tuple[_Result, ...]]:
-    pieces = _uncommented(value).split(";")
+    pieces = _uncommented(value[:16_000]).split(";")
     server = (pieces[0].split() or [""])[0].strip('"').lower()
     out: list[_Result] = []
     for piece in pieces[1:100]:

@@ -17,8 +17,8 @@ def split(text: str, html: str | None, subject: str) -> str | None:
 
     Kept: greeting, typed name, a bare company line. Left out: attribution lines, quotes, "Sent from my …", phone,
     address and title lines, disclaimers, list footers. `text` is the whole body; `html` the HTML part, if there is one,
-    which is read first because its marks are surer; `subject` tells a reply ("Re:") from a first mail where a line alone
-    would not.
+    which is read first because its marks are surer; `subject` tells a reply ("Re:") from a first mail where a line
+    alone would not.
     """
     answers = _ANSWER.match(subject) is not None
     if html is not None:
@@ -156,7 +156,7 @@ _WROTE = (
 _ATTRIBUTION = re.compile(
     rf"""^\s*(?:
     (?:on|in\s+a\s+message|at|am|den|le|el|il|op|em|dnia|w\s+dniu|dne|в
-        |в\s+письме)\b.{{4,400}}?\b(?:{_WROTE})(?:\s+(?:the\s+following|folgendes))?
+        |в\s+письме)\b.{{4,400}}?\b(?:{_WROTE})(?:\s.{{1,160}})?
   | .{{2,300}}?(?:{_WROTE})(?:\s+(?:on|am|le|el|il|op|em|den)\b.{{4,120}}|\s+(?:the\s+following|folgendes))?
   | (?:quoting|zitat\s+von|citando|quoted\s+from)\s.{{3,200}}
   | \d{{4}}[-/.年]\s?\d{{1,2}}[-/.月]\s?\d{{1,2}}.{{0,60}}[<(\[]\S+@\S+[>)\]]
@@ -166,6 +166,8 @@ _ATTRIBUTION = re.compile(
 _PLACED = re.compile(r"@|\b\d{1,2}[:.h]\d{2}\b|\b20\d\d\b|\b\d{1,2}[./-]\d{1,2}\b|年")
 
 
+_LINES_MAX = 10_000
+_LINE_CHARS_MAX = 500
 _BREAK = re.compile(r"[a-z]{3}[.!?]\s+[A-Z]")
 
 
@@ -196,7 +198,9 @@ def _without_quotes(text: str, answers: bool, *, marked: bool) -> tuple[list[lis
             quotes = True
             at += 1
             continue
-        found = _introduction(lines, at)
+        # Beyond these, only the marks at the line's start count: no program writes introductions like that.
+        short = at < _LINES_MAX and len(lines[at]) <= _LINE_CHARS_MAX
+        found = _introduction(lines, at) if short else None
         if found is None or not _opens_quote(found, lines, answers):
             runs[-1].append(lines[at])
             at += 1
@@ -241,7 +245,7 @@ def _attribution(lines: list[str], at: int) -> _Found | None:
     for end in range(at, min(at + 4, len(lines))):
         if not lines[end].strip() or (end > at and _QUOTED.match(lines[end])) or len(joined) > 400:
             return None
-        joined = f"{joined} {lines[end].strip()}".strip(" *_")
+        joined = f"{joined} {lines[end][:_LINE_CHARS_MAX].strip()}".strip(" *_")
         if joined.endswith((":", "：")):
             if not _ATTRIBUTION.match(joined) or _BREAK.search(joined):
                 return None
@@ -273,8 +277,10 @@ def _header_end(lines: list[str], start: int) -> int:
 
 
 def _kind(line: str) -> str | None:
-    found = _LABEL_LINE.match(line)
-    return _LABELS.get(found.group(1).strip().lower()) if found is not None else None
+    found = _LABEL_LINE.match(line[:_LINE_CHARS_MAX])
+    if found is None:
+        return None
+    return _LABELS.get(re.sub(r" (?:on|el|am|le|il|op|em)$", "", found.group(1).strip().lower()))
 
 
 def _is_header_block(text: str) -> bool:
@@ -388,30 +394,38 @@ def _without_signatures(runs: list[list[str]]) -> str:
 
 
 def _trimmed(run: list[str]) -> str:
-    lines = [line for line in _before_delimiter(run) if not (_SENT_FROM.match(line) or _PICTURE.match(line))]
+    lines = [line for line in _before_delimiter(run) if not _added(line)]
     lines = _signature_cleared(_without_disclaimers(lines))
     return "\n".join(lines).strip("\n ")
 
 
+def _added(line: str) -> bool:
+    return len(line) <= 200 and (_SENT_FROM.match(line) or _PICTURE.match(line)) is not None
+
+
 def _before_delimiter(run: list[str]) -> list[str]:
-    for at, line in enumerate(run):
-        rest = [below for below in run[at + 1 :] if below.strip()]
-        if _DELIMITER.match(line) and len(rest) <= _SIGNATURE_LINES_MAX:
-            return run[:at]
-    return run
+    filled = 0
+    cut = len(run)
+    for at in range(len(run) - 1, -1, -1):
+        if filled > _SIGNATURE_LINES_MAX:
+            break
+        if len(run[at]) <= 10 and _DELIMITER.match(run[at]):
+            cut = at
+        filled += bool(run[at].strip())
+    return run[:cut]
 
 
 def _without_disclaimers(lines: list[str]) -> list[str]:
     kept: list[str] = []
     skipping = False
     for line in lines:
-        if _FOOTER.match(line):
+        if len(line) <= 200 and _FOOTER.match(line):
             while kept and re.fullmatch(r"[\s\-_=*]*", kept[-1]):
                 kept.pop()
             break
         if not line.strip():
             skipping = False
-        elif _DISCLAIMER.match(line):
+        elif _DISCLAIMER.match(line[:_LINE_CHARS_MAX]):
             skipping = True
         if not skipping:
             kept.append(line)
@@ -459,7 +473,7 @@ def _signature_start(lines: list[str]) -> int:
 
 def _contact(line: str) -> bool:
     line = line.strip(" *|\t")
-    if "assignment" in line.lower():
+    if len(line) > 200 or "assignment" in line.lower():
         return False
     return _is_phone(line) or any(rule.match(line) for rule in (_ADDRESS, _WEB, _SOCIAL))
 

@@ -72,9 +72,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The server will never take it (5xx)."""
+    """The server will never take it (5xx). `code` None: it was never asked, for the letter is no mail at all."""
 
-    code: int
+    code: int | None
     text: str
 
 
@@ -119,8 +119,7 @@ def deliver_batch(server: Server, letters: Sequence[Envelope], gate: Gate, recor
 
 async def send_batch(server: Server, letters: Sequence[Envelope], gate: Gate, record: Record) -> None:
     """`deliver_batch` inside a running event loop; a cancelled batch closes its connections."""
-    needs_tls = server.url.security is not Security.CLEAR
-    tls = (server.tls or ssl.create_default_context()) if needs_tls else None
+    tls = _tls(server)
     with ThreadPoolExecutor(1, "outbox") as commits:
         batch = _Batch(deque(letters), gate, record, commits)
         await asyncio.gather(*(_lane(server, tls, batch) for _ in range(min(server.connections, len(letters)))))
@@ -128,6 +127,28 @@ async def send_batch(server: Server, letters: Sequence[Envelope], gate: Gate, re
             await batch.settle(letter, Deferred(None, batch.trouble))
     if batch.error is not None:
         raise batch.error
+
+
+def probe(server: Server) -> str | None:
+    """Connects, greets and logs in as for letters, and leaves. Returns why letters cannot be handed over, or None."""
+    return asyncio.run(_probe(server))
+
+
+async def _probe(server: Server) -> str | None:
+    client = _client(server, _tls(server))
+    try:
+        trouble = await _connect(client, server)
+        await _leave(client)
+    finally:
+        client.close()
+    return trouble
+
+
+def _tls(server: Server) -> ssl.SSLContext | None:
+    """Made once a batch: reading the system's certificates takes longer than a letter."""
+    if server.url.security is Security.CLEAR:
+        return None
+    return server.tls or ssl.create_default_context()
 
 
 class _Batch:
@@ -149,7 +170,7 @@ class _Batch:
     async def opens(self, letter: Envelope) -> bool:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._commits, self._gate, letter)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised by send_batch
             self._fail(error)
             return False
 
@@ -160,7 +181,7 @@ class _Batch:
             return  # The store broke at the gate: nothing left, and its claim runs out by itself.
         try:
             await asyncio.get_running_loop().run_in_executor(self._commits, self._record, letter, outcome)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised by send_batch
             self._fail(error)
 
     def stop(self, why: str) -> None:

@@ -60,8 +60,8 @@ class Beats:
         """Every beat by its name."""
         return {row.name: row.at for row in self._connection.execute(select(t.beats).order_by(t.beats.c.name))}
 
-    def forget(self, name: str) -> None:
-        self._connection.execute(delete(t.beats).where(t.beats.c.name == name))
+    def forget(self, *names: str) -> None:
+        self._connection.execute(delete(t.beats).where(t.beats.c.name.in_(names)))
 
     # --- Cursors ----------------------------------------------------------------------------------------------------
 
@@ -85,7 +85,7 @@ class Beats:
         upsert(self._connection, t.cursor, {"name": name}, {"polled_at": began_at})
 
     def want_poll(self, at: datetime, name: str = MAILBOX) -> None:
-        """Ask for a poll that begins after `at`."""
+        """Ask for a poll that begins at `at` or later."""
         upsert(self._connection, t.cursor, {"name": name}, {"poll_wanted_at": at})
 
     # --- Leases -----------------------------------------------------------------------------------------------------

@@ -11,12 +11,12 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, exists, func, or_, select, text, update
 
 from bot.flows.case import Case, Clock, Contact, Item, Kind, Party, Role, Stage, Topic, What, Who
 from bot.storage import tables as t
 from bot.storage.codec import CASE, CLOCK, ITEM, PARTY, STATEMENT, dumps, loads
-from bot.storage.rows import upsert
+from bot.storage.rows import add, upsert
 
 CHUNK = 500
 """How many cases are loaded at once where all are wanted."""
@@ -98,6 +98,9 @@ class Cases:
     def get(self, number: int) -> Case | None:
         return self.many((number,)).get(number)
 
+    def exists(self, number: int) -> bool:
+        return self._connection.execute(select(t.cases.c.id).where(t.cases.c.id == number)).first() is not None
+
     def many(self, numbers: Sequence[int]) -> dict[int, Case]:
         """These cases by number, in the order asked for. Unknown numbers are left out."""
         found: dict[int, Case] = {}
@@ -107,9 +110,9 @@ class Cases:
         return found
 
     def save(self, case: Case, before: Case | None, at: datetime) -> None:
-        """Write what differs between `before` (None: a new case) and `case`.
+        """Write what differs between `before` (None: a new case) and `case`, but for its clocks.
 
-        Letters that announced its clocks must be in the outbox. Raises `Stale` if the case is not as `before` any more.
+        Raises `Stale` if the case is not as `before` any more.
         """
         self._save_case(case, before, at)
         for role in Role:
@@ -117,7 +120,24 @@ class Cases:
         self._save_assignment_ids(case, before)
         self._save_items(case, before)
         self._save_statements(case, before)
-        self._save_clocks(case, before)
+
+    def save_clocks(self, case: Case, before: Case | None) -> None:
+        """Write the clocks where they differ. The letters that announced them must be in the outbox by now."""
+        if before is not None and before.clocks == case.clocks:
+            return
+        numbers = [clock.letter for clock in case.clocks if clock.letter is not None]
+        announced = {"case": case.number, "numbers": numbers}
+        outbox_ids = dict(self._connection.execute(_ANNOUNCED, announced).all()) if numbers else {}
+        rows = [
+            {
+                "position": position,
+                **CLOCK.row(clock),
+                "held_by": dumps(clock.held_by),
+                "outbox_id": None if clock.letter is None else outbox_ids.get(clock.letter),
+            }
+            for position, clock in enumerate(case.clocks)
+        ]
+        self._replace(t.clocks, case.number, rows)
 
     def link(self, case: int, other: int, why: str) -> None:
         """Link two cases, both ways."""
@@ -128,7 +148,7 @@ class Cases:
         """The cases linked to this one, and why."""
         row = t.links.c
         found = select(row.other_id, row.why).where(row.case_id == case).order_by(row.other_id)
-        return tuple((int(number), why) for number, why in self._connection.execute(found).tuples())
+        return tuple((int(number), why) for number, why in self._connection.execute(found))
 
     def place(self, case: int) -> Place | None:
         """Where its card stands; None before the first."""
@@ -166,14 +186,14 @@ class Cases:
     def stages(self) -> dict[Stage, int]:
         """How many cases are in each stage."""
         row = t.cases.c
-        counted = self._connection.execute(select(row.stage, func.count()).group_by(row.stage)).tuples()
+        counted = self._connection.execute(select(row.stage, func.count()).group_by(row.stage))
         return dict.fromkeys(Stage, 0) | {Stage(stage): int(count) for stage, count in counted}
 
     def with_address(self, address: str) -> tuple[tuple[int, Role], ...]:
         """The cases in which this address is a party's, and which; the latest case first."""
         row = t.addresses.c
         found = select(row.case_id, row.role).where(row.address == address.lower()).distinct()
-        rows = self._connection.execute(found.order_by(row.case_id.desc(), row.role)).tuples()
+        rows = self._connection.execute(found.order_by(row.case_id.desc(), row.role))
         return tuple((int(number), Role(role)) for number, role in rows)
 
     def with_assignment(self, ids: Sequence[str]) -> tuple[int, ...]:
@@ -188,7 +208,7 @@ class Cases:
         for table in (t.mails, t.outbox):
             row = table.c
             bearing = select(row.case_id, row.message_id).where(row.case_id.in_(numbers), row.message_id.is_not(None))
-            for number, message_id in self._connection.execute(bearing.order_by(row.id)).tuples():
+            for number, message_id in self._connection.execute(bearing.order_by(row.id)):
                 ids[number].append(message_id)
         return tuple(
             KnownCase(
@@ -229,12 +249,11 @@ class Cases:
             DueClock(each.case_id, Who(each.who), What(each.what), Topic(each.topic), each.due_at) for each in found
         )
 
-    def next_due(self) -> datetime | None:
-        """When the next clock that is not held comes due; it may be in the past."""
+    def next_due(self, after: datetime) -> datetime | None:
+        """The next moment later than `after` at which a clock that is not held comes due."""
         row = t.clocks.c
-        earliest: datetime | None = self._connection.scalar(
-            select(func.min(row.due_at)).where(row.held_since.is_(None))
-        )
+        later = select(func.min(row.due_at)).where(row.held_since.is_(None), row.due_at > after)
+        earliest: datetime | None = self._connection.scalar(later)
         return earliest
 
     def with_party_clocks(self) -> tuple[int, ...]:
@@ -277,11 +296,10 @@ class Cases:
     def _save_case(self, case: Case, before: Case | None, at: datetime) -> None:
         values = {**CASE.row(case), "changed_at": at}
         if before is None:
-            self._connection.execute(insert(t.cases).values({**values, "id": case.number}))
+            add(self._connection, t.cases, {**values, "id": case.number})
             return
-        row = t.cases.c
-        unchanged = update(t.cases).where(row.id == case.number, row.version == before.version)
-        if self._connection.execute(unchanged.values(values)).rowcount != 1:
+        held = {"same_id": case.number, "same_version": before.version}
+        if self._connection.execute(_CHANGE_CASE, {**values, **held}).rowcount != 1:
             raise Stale(f"{case.label} is not at version {before.version} any more")
 
     def _save_party(self, case: Case, before: Case | None, role: Role, at: datetime) -> None:
@@ -297,7 +315,7 @@ class Cases:
         row = t.addresses.c
         mine = and_(row.case_id == number, row.role == party.role)
         bounces = select(row.address, row.bounced_at).where(mine, row.bounced_at.is_not(None))
-        bounced_at = dict(self._connection.execute(bounces).tuples().all())
+        bounced_at = dict(self._connection.execute(bounces).all())
         self._connection.execute(delete(t.addresses).where(mine))
         rows = [
             {
@@ -310,8 +328,7 @@ class Cases:
             }
             for position, contact in enumerate(party.contacts)
         ]
-        if rows:
-            self._connection.execute(insert(t.addresses), rows)
+        add(self._connection, t.addresses, *rows)
 
     def _save_assignment_ids(self, case: Case, before: Case | None) -> None:
         if before is None or before.assignment_ids != case.assignment_ids:
@@ -331,27 +348,21 @@ class Cases:
                 key = {"case_id": case.number, "number": row.pop("number")}
                 upsert(self._connection, t.statements, key, row)
 
-    def _save_clocks(self, case: Case, before: Case | None) -> None:
-        if before is not None and before.clocks == case.clocks:
-            return
-        letter, numbers = t.outbox.c, [clock.letter for clock in case.clocks if clock.letter is not None]
-        announced = select(letter.number, letter.id).where(letter.case_id == case.number, letter.number.in_(numbers))
-        outbox_ids = dict(self._connection.execute(announced).tuples().all()) if numbers else {}
-        rows = [
-            {
-                "position": position,
-                **CLOCK.row(clock),
-                "held_by": dumps(clock.held_by),
-                "outbox_id": None if clock.letter is None else outbox_ids.get(clock.letter),
-            }
-            for position, clock in enumerate(case.clocks)
-        ]
-        self._replace(t.clocks, case.number, rows)
-
     def _replace(self, table: Table, number: int, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._connection.execute(delete(table).where(table.c.case_id == bindparam("number")), {"number": number})
-        if rows:
-            self._connection.execute(insert(table), [{"case_id": number, **row} for row in rows])
+        self._connection.execute(_CLEAR[table.name], {"number": number})
+        add(self._connection, table, *({"case_id": number, **row} for row in rows))
+
+
+_CHANGE_CASE = update(t.cases).where(
+    t.cases.c.id == bindparam("same_id"), t.cases.c.version == bindparam("same_version")
+)
+_CLEAR = {
+    table.name: delete(table).where(table.c.case_id == bindparam("number"))
+    for table in (t.assignment_ids, t.items, t.clocks)
+}
+_ANNOUNCED = select(t.outbox.c.number, t.outbox.c.id).where(
+    t.outbox.c.case_id == bindparam("case"), t.outbox.c.number.in_(bindparam("numbers", expanding=True))
+)
 
 
 def _chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:

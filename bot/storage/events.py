@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
 
 from bot.flows.effects import Because
 from bot.flows.events import Event
 from bot.storage import tables as t
 from bot.storage.codec import because_text, dumps, event_body, read_because, read_event
+from bot.storage.rows import add
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,7 @@ class Events:
 
     def append(self, case: int, event: Event, because: Because, at: datetime, versions: Versions) -> None:
         """Record an event of a case whose row is locked. Its id must be new."""
-        row = t.events.c
-        last = select(row.seq, row.hash).where(row.case_id == case).order_by(row.seq.desc()).limit(1)
-        before = self._connection.execute(last).one_or_none()
+        before = self._connection.execute(_LAST, {"case": case}).one_or_none()
         link = {
             "id": event.id,
             "case_id": case,
@@ -78,7 +77,7 @@ class Events:
         words = {"because": because_text(because), "body": event_body(event), "salt": secrets.token_hex(16)}
         digest = _digest(words["salt"], words["body"], words["because"])
         sealed = {"digest": digest, "hash": _seal(link, digest)}
-        self._connection.execute(insert(t.events).values({**link, **words, **sealed}))
+        add(self._connection, t.events, {**link, **words, **sealed})
 
     def get(self, event_id: str) -> Recorded | None:
         return next(iter(self._records(select(t.events).where(t.events.c.id == event_id))), None)
@@ -118,9 +117,7 @@ class Events:
     def counts(self) -> dict[str, int]:
         """How many events of each kind are recorded."""
         row = t.events.c
-        counted = self._connection.execute(
-            select(row.kind, func.count()).group_by(row.kind).order_by(row.kind)
-        ).tuples()
+        counted = self._connection.execute(select(row.kind, func.count()).group_by(row.kind).order_by(row.kind))
         return {kind: int(count) for kind, count in counted}
 
     def _records(self, wanted: "Select[tuple[object, ...]]") -> tuple[Recorded, ...]:
@@ -128,6 +125,12 @@ class Events:
         return tuple(_recorded(row) for row in self._connection.execute(ordered))
 
 
+_LAST = (
+    select(t.events.c.seq, t.events.c.hash)
+    .where(t.events.c.case_id == bindparam("case"))
+    .order_by(t.events.c.seq.desc())
+    .limit(1)
+)
 _LINK = ("id", "case_id", "seq", "kind", "at", "by", "policy_version", "wording_version", "prev_hash")
 
 

@@ -153,7 +153,7 @@ class Inbox:
     def counts(self) -> dict[InboxState, int]:
         """How many rows are in each state."""
         row = t.inbox.c
-        counted = self._connection.execute(select(row.state, func.count()).group_by(row.state)).tuples()
+        counted = self._connection.execute(select(row.state, func.count()).group_by(row.state))
         return dict.fromkeys(InboxState, 0) | {InboxState(state): int(count) for state, count in counted}
 
     def _rows(self, wanted: "Select[tuple[object, ...]]") -> tuple[InboxRow, ...]:

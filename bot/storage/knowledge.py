@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, select
 
 from bot.flows.events import Listing
 from bot.storage import tables as t
-from bot.storage.rows import upsert
+from bot.storage.rows import add, upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,8 @@ class Knowledge:
     def set_staff(self, members: Sequence[StaffMember]) -> None:
         """These people, and no others, may act."""
         self._connection.execute(delete(t.staff))
-        if members:
-            rows = [{"user": each.user, "name": each.name, "lead": each.lead} for each in members]
-            self._connection.execute(insert(t.staff), rows)
+        rows = [{"user": each.user, "name": each.name, "lead": each.lead} for each in members]
+        add(self._connection, t.staff, *rows)
 
     def staff(self) -> tuple[StaffMember, ...]:
         return tuple(StaffMember(*row) for row in self._connection.execute(select(t.staff).order_by(t.staff.c.user)))
@@ -143,7 +142,7 @@ class Knowledge:
             "was": correction.was,
             "became": correction.became,
         }
-        self._connection.execute(insert(t.corrections).values(values))
+        add(self._connection, t.corrections, values)
 
     def corrections(self, limit: int = 1000) -> tuple[Correction, ...]:
         """The latest corrections, newest first."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, select, update
 
 from bot.flows.case import Provenance, Role
 from bot.flows.mail import Verdict
 from bot.storage import tables as t
+from bot.storage.rows import add
 
 
 class MailState(StrEnum):
@@ -70,24 +71,23 @@ class Mails:
 
     def add(self, filing: Filing, case: int | None, party: Role | None, at: datetime) -> None:
         """File a mail at a case, or at none."""
-        self._connection.execute(
-            insert(t.mails).values(
-                inbox_id=filing.inbox_id,
-                message_id=filing.message_id,
-                date=filing.date,
-                sender=filing.sender,
-                subject=filing.subject,
-                case_id=case,
-                party=party,
-                suggests=filing.suggests,
-                threaded_by=filing.threaded_by,
-                verdict=filing.verdict,
-                verdict_reason=filing.verdict_reason,
-                provenance=filing.provenance,
-                state=filing.state,
-                filed_at=at,
-            )
-        )
+        row = {
+            "inbox_id": filing.inbox_id,
+            "message_id": filing.message_id,
+            "date": filing.date,
+            "sender": filing.sender,
+            "subject": filing.subject,
+            "case_id": case,
+            "party": party,
+            "suggests": filing.suggests,
+            "threaded_by": filing.threaded_by,
+            "verdict": filing.verdict,
+            "verdict_reason": filing.verdict_reason,
+            "provenance": filing.provenance,
+            "state": filing.state,
+            "filed_at": at,
+        }
+        add(self._connection, t.mails, row)
 
     def refile(self, mail_id: int, case: int | None, state: MailState, party: Role | None = None) -> None:
         """A person or a decision says otherwise: change the state of the mail's row at this case (None: at no case)."""
@@ -96,6 +96,12 @@ class Mails:
         changed = update(t.mails).where(row.inbox_id == mail_id, at_case)
         values: dict[str, str] = {"state": state} if party is None else {"state": state, "party": party}
         self._connection.execute(changed.values(values))
+
+    def refile_all(self, case: int, before: MailState, after: MailState, party: Role | None = None) -> None:
+        """All mails of the case in one state go to another; those without a party become `party`'s."""
+        row = t.mails.c
+        changed = update(t.mails).where(row.case_id == case, row.state == before)
+        self._connection.execute(changed.values(state=after, party=func.coalesce(row.party, party)))
 
     def attach(self, mail_id: int, case: int, party: Role | None, state: MailState) -> None:
         """Bind a mail that lay at no case to one; how it was threaded becomes `staff`."""

@@ -17,7 +17,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
-    case,
+    bindparam,
     exists,
     func,
     not_,
@@ -190,7 +190,7 @@ class Outbox:
             row.state == OutState.READY,
             row.channel == channel,
             row.not_before <= now,
-            or_(row.late_after.is_(None), row.late_after > now),
+            or_(row.late_after.is_(None), row.late_after >= now),
             or_(row.retry_at.is_(None), row.retry_at <= machine),
             or_(not_(row.after_poll), self._polled()),
             ~_preceded(),
@@ -211,10 +211,10 @@ class Outbox:
         return self._rows(select(t.outbox).where(row.id.in_(ids)), row.not_before, row.id)
 
     def poll_needed(self, now: datetime) -> bool:
-        """Whether a letter that may leave now waits for a poll of the mailbox that began after its `not_before`."""
+        """Whether a letter that may leave now waits for a poll that begins at its `not_before` or later."""
         row = t.outbox.c
         polled_at = select(t.cursor.c.polled_at).where(t.cursor.c.name == MAILBOX).scalar_subquery()
-        unpolled = or_(polled_at.is_(None), polled_at <= row.not_before)
+        unpolled = or_(polled_at.is_(None), polled_at < row.not_before)
         waits = select(row.id).where(row.state == OutState.READY, row.after_poll, row.not_before <= now, unpolled)
         return self._connection.execute(waits.limit(1)).first() is not None
 
@@ -321,15 +321,13 @@ class Outbox:
 
     def thread(self, case_id: int, role: Role) -> tuple[str, ...]:
         """The Message-IDs of our letters to a party that have left or will, oldest first."""
-        row = t.outbox.c
-        out = row.state.in_((*WAITING, OutState.SENT, OutState.UNKNOWN))
-        found = select(row.message_id).where(row.case_id == case_id, row.role == role, row.message_id.is_not(None), out)
-        return tuple(each for each in self._connection.execute(found.order_by(row.number)).scalars() if each)
+        found = self._connection.execute(_THREAD, {"case": case_id, "party": role}).scalars()
+        return tuple(each for each in found if each)
 
     def late(self, now: datetime, limit: int = 100) -> tuple[OutboxRow, ...]:
         """Dated letters that can no longer leave in time."""
         row = t.outbox.c
-        return self._rows(select(t.outbox).where(row.state == OutState.READY, row.late_after <= now).limit(limit))
+        return self._rows(select(t.outbox).where(row.state == OutState.READY, row.late_after < now).limit(limit))
 
     def untold(self, limit: int = 100) -> tuple[OutboxRow, ...]:
         """Letters that are dead or unknown and whose case does not know it yet."""
@@ -343,17 +341,15 @@ class Outbox:
 
     def written(self, addresses: Sequence[str], since: datetime) -> tuple[Written, ...]:
         """The letters to these addresses that left, or may leave, at `since` or later."""
-        row = t.outbox.c
-        at = case((row.sent_at.is_not(None), row.sent_at), else_=row.not_before)
-        out = row.state.in_((*WAITING, OutState.SENT, OutState.UNKNOWN))
-        found = select(row.recipient, row.case_id, row.sending, at.label("at"))
-        found = found.where(row.recipient.in_(addresses), row.number.is_not(None), out)
-        # A letter leaves soon after its `not_before`; a day and a half covers nights and weekends of retries.
-        found = found.where(row.not_before >= since - timedelta(days=4))
-        rows = self._connection.execute(found).all() if addresses else []
-        return tuple(
-            Written(each.recipient, each.case_id, Sending(each.sending), each.at) for each in rows if each.at >= since
+        if not addresses:
+            return ()
+        # A row leaves soon after its `not_before`; the margin is for nights and weekends of retries.
+        near = {"addresses": list(addresses), "near": since - timedelta(days=4)}
+        rows = self._connection.execute(_WRITTEN, near).all()
+        found = (
+            Written(row.recipient, row.case_id, Sending(row.sending), row.sent_at or row.not_before) for row in rows
         )
+        return tuple(each for each in found if each.at >= since)
 
     def in_flight(self, now: datetime) -> int:
         """How many rows are due at `now` (business clock) and not out yet."""
@@ -365,23 +361,24 @@ class Outbox:
         """How many rows of each channel are in each state."""
         row = t.outbox.c
         counted = select(row.channel, row.state, func.count()).group_by(row.channel, row.state)
-        return {(channel, OutState(state)): int(n) for channel, state, n in self._connection.execute(counted).tuples()}
+        return {(channel, OutState(state)): int(n) for channel, state, n in self._connection.execute(counted)}
 
-    def next_due(self) -> datetime | None:
-        """The earliest `not_before` among the ready rows."""
+    def next_due(self, after: datetime) -> datetime | None:
+        """The next moment later than `after` at which a ready row may leave, or is too late to leave."""
         row = t.outbox.c
-        earliest: datetime | None = self._connection.scalar(
-            select(func.min(row.not_before)).where(row.state == OutState.READY)
+        moments = (
+            select(func.min(column)).where(row.state == OutState.READY, column > after)
+            for column in (row.not_before, row.late_after)
         )
-        return earliest
+        return min((found for each in moments if (found := self._connection.scalar(each))), default=None)
 
     # --- Below ------------------------------------------------------------------------------------------------------
 
     def _polled(self) -> ColumnElement[bool]:
-        """The mailbox was polled after the row's `not_before`, and all it brought has been read."""
+        """The mailbox was polled at the row's `not_before` or later, and all that brought has been read."""
         cursor, mail = t.cursor.c, t.inbox.c
         unread = exists().where(mail.state == InboxState.NEW, mail.source == MAIL, mail.received_at <= cursor.polled_at)
-        return exists().where(cursor.name == MAILBOX, cursor.polled_at > t.outbox.c.not_before, ~unread)
+        return exists().where(cursor.name == MAILBOX, cursor.polled_at >= t.outbox.c.not_before, ~unread)
 
     def _change(self, attempt: Attempt, states: Sequence[OutState], values: Mapping[str, Any]) -> bool:
         row = t.outbox.c
@@ -392,6 +389,20 @@ class Outbox:
     def _rows(self, wanted: "Select[Any]", *order: ColumnElement[Any]) -> tuple[OutboxRow, ...]:
         found = self._connection.execute(wanted.order_by(*(order or (t.outbox.c.id,))))
         return tuple(_outbox_row(row) for row in found)
+
+
+_OUT = t.outbox.c.state.in_((*WAITING, OutState.SENT, OutState.UNKNOWN))
+_THREAD = (
+    select(t.outbox.c.message_id)
+    .where(t.outbox.c.case_id == bindparam("case"), t.outbox.c.role == bindparam("party"))
+    .where(t.outbox.c.number.is_not(None), _OUT)
+    .order_by(t.outbox.c.number)
+)
+_WRITTEN = (
+    select(t.outbox.c.recipient, t.outbox.c.case_id, t.outbox.c.sending, t.outbox.c.sent_at, t.outbox.c.not_before)
+    .where(t.outbox.c.recipient.in_(bindparam("addresses", expanding=True)))
+    .where(t.outbox.c.not_before >= bindparam("near"), t.outbox.c.number.is_not(None), _OUT)
+)
 
 
 def _preceded() -> ColumnElement[bool]:

@@ -26,6 +26,10 @@ class SchemaState(StrEnum):
     NEWER = "newer"
 
 
+class NewerSchema(RuntimeError):
+    """A later version of Parley, or something else, made this database."""
+
+
 class BrokenReferences(RuntimeError):
     """A migration would leave rows that refer to nothing; it was rolled back."""
 
@@ -47,14 +51,13 @@ def schema_state(made: Engine) -> SchemaState:
 def migrate(url: str) -> bool:
     """Bring the database to the present schema; returns whether anything had to be done.
 
-    One transaction: it succeeds as a whole or changes nothing. Raises `BrokenReferences`, or `RuntimeError` for a
-    schema that a later version made.
+    One transaction: it succeeds as a whole or changes nothing. Raises `NewerSchema` or `BrokenReferences`.
     """
     made = engine(url)
     try:
         state = schema_state(made)
         if state is SchemaState.NEWER:
-            raise RuntimeError("the database was made by a later version of Parley, or by something else; it is left alone")
+            raise NewerSchema("the database was made by a later version of Parley, or by something else")
         if state is SchemaState.CURRENT:
             return False
         with _alone(made) as connection:
@@ -78,11 +81,13 @@ def sqlite_path(url: str) -> Path | None:
 def _alone(made: Engine) -> Iterator[Connection]:
     """A transaction for migrations: on PostgreSQL one at a time, on SQLite without foreign keys until the end.
 
-    SQLite changes a table by copying and dropping it, and a drop with foreign keys on deletes what refers to it, without
-    an error. Switching them off has no effect inside a transaction, hence on connecting. Source: SQLite, "ALTER TABLE" §7.
+    SQLite changes a table by copying and dropping it, and a drop with foreign keys on deletes what refers to it,
+    without an error. Switching them off has no effect inside a transaction, hence on connecting.
+    Source: SQLite, "ALTER TABLE" §7.
     """
     sqlite = made.dialect.name == "sqlite"
     if sqlite:
+        made.dispose()  # Connections in the pool have them on.
         event.listen(made, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys = OFF"))
     with made.begin() as connection:
         if not sqlite:

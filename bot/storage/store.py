@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import OperationalError
 
 from bot.storage.beats import Beats
 from bot.storage.cases import Cases
@@ -24,6 +25,9 @@ from bot.storage.outbox import Outbox
 
 Clock = Callable[[], datetime]
 """Gives the machine's time, UTC-aware."""
+
+DatabaseUnreachable = OperationalError
+"""What is raised where the database does not answer, or not in time."""
 
 BUSY_TIMEOUT_S = 30
 """How long a transaction waits for another one's lock before it fails."""
@@ -73,7 +77,13 @@ class Store:
         with self.engine.connect().execution_options(**{_READ_ONLY: True}) as connection, connection.begin():
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-            yield Tx(connection, self._machine or _clock_of(connection))
+                yield Tx(connection, self._machine or _clock_of(connection))
+                return
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+            try:
+                yield Tx(connection, self._machine or _clock_of(connection))
+            finally:
+                connection.exec_driver_sql("PRAGMA query_only = OFF")
 
     def ping(self) -> None:
         """Raises what the driver raises if the database cannot be reached."""
@@ -87,8 +97,11 @@ class Store:
         """
         if self.engine.dialect.name != "sqlite":
             raise ValueError("only SQLite is copied from here; use pg_dump for PostgreSQL")
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("VACUUM INTO ?", (str(path),))
+        connection = self.engine.raw_connection()  # Outside of a transaction, which SQLAlchemy would begin.
+        try:
+            connection.cursor().execute("VACUUM INTO ?", (str(path),))
+        finally:
+            connection.close()
 
     def close(self) -> None:
         self.engine.dispose()

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from bot.flows.case import Case
 from bot.flows.decide import clocks, said, staff
-from bot.flows.decide.staff import OUTCOMES, Refused
-from bot.flows.decide.turn import Turn
+from bot.flows.decide.staff import OUTCOMES
+from bot.flows.decide.turn import Refused, Turn
 from bot.flows.decide.waiting import arrange
 from bot.flows.effects import Because, Decision
 from bot.flows.events import (
@@ -85,8 +85,8 @@ def _take(turn: Turn, fact: Fact) -> None:  # noqa: PLR0915 - one line for each 
             said.away(turn, fact)
         case LetterBounced():
             said.bounced(turn, fact)
-        case Sorted(by, kind, opener, mail):
-            staff.sorted_by_person(turn, by, kind, opener, mail)
+        case Sorted():
+            staff.sorted_by_person(turn, fact)
         case ClockDue():
             clocks.due(turn, fact)
         case TimeLost():

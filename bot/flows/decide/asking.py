@@ -14,19 +14,23 @@ from bot.flows.effects import Because, Sending
 def ask(turn: Turn, role: Role, name: str, sending: Sending, facts: Facts | None = None) -> None:
     """Ask a party for everything it owes: one letter with its dates, and a ladder counted from when it may leave.
 
-    An earlier ladder of the party ends. While a hold stands on the party, nothing is written: the ladder waits without
-    a letter, and the request is decided when the hold ends.
+    An earlier ladder of the party ends, but what it announced is never cut short. While a hold stands on the party,
+    nothing is written: the ladder waits without a letter, and the request is decided when the hold ends.
     """
+    before = turn.ladder(role)
     turn.stop_ladder(role, "asked anew")
     request, who = turn.policy.request, Who(role)
+    deadline_at, end_at = (before.deadline_at, before.end_at) if before else (None, None)
     if turn.case.held(role):
-        waiting = Clock(who, What.REMIND, Topic.REQUEST, turn.now, asked_at=turn.now, step=0)
-        turn.start(waiting)
+        turn.start(wait(who, Topic.REQUEST, turn.now, deadline_at, end_at))
         return
-    if sending is Sending.ANSWER and role in turn.event.braked:
+    if before:
+        turn.cancel((before.letter,), "asked anew")
+    if role in turn.event.braked:
         sending = Sending.UNASKED
     base = turn.leaves(role, sending)
     deadline, end = turn.after(role, request.deadline, base), turn.after(role, request.end, base)
+    deadline, end = max(deadline, deadline_at or deadline), max(end, end_at or end)
     number = turn.write(
         name,
         role,
@@ -45,6 +49,11 @@ def ask(turn: Turn, role: Role, name: str, sending: Sending, facts: Facts | None
     )
     first = Clock(who, What.FINAL, Topic.REQUEST, deadline, number, base, 0, deadline, end)
     turn.start(_rung(turn, role, first))
+
+
+def wait(who: Who, topic: Topic, now: datetime, deadline_at: datetime | None, end_at: datetime | None) -> Clock:
+    """A ladder that a hold keeps from being announced."""
+    return Clock(who, What.REMIND, topic, now, None, now, 0, deadline_at, end_at)
 
 
 def climb(turn: Turn, clock: Clock, role: Role) -> None:
@@ -75,7 +84,10 @@ def remind(turn: Turn, clock: Clock, role: Role) -> int:
 
 
 def final(turn: Turn, clock: Clock, role: Role) -> None:
-    """Write the final notice. If it leaves later than announced, the end moves on as much, and never earlier."""
+    """Write the final notice. If it leaves later than announced, the end moves on as much, and never earlier.
+
+    The clock keeps the request's number: if the notice cannot leave, the ladder steps back to it.
+    """
     leaves = turn.leaves(role, Sending.UNASKED)
     calendar = turn.calendar(role)
     deadline, end = clock.deadline_at or clock.due_at, clock.end_at or clock.due_at
@@ -87,32 +99,29 @@ def final(turn: Turn, clock: Clock, role: Role) -> None:
         {"missing": named(turn.case.wanted_from(role)), "asked_at": _asked(turn, role), "end": end},
         Because(_still_missing(turn, role), "request.end"),
     )
-    turn.stop(lambda other: other.who is clock.who and other.what in (What.REMIND, What.FINAL))
-    turn.start(replace(clock, what=What.LAPSE, due_at=end, end_at=end, letter=number, last_letter=None, step=0))
+    request = clock.last_letter if clock.what is What.LAPSE else clock.letter
+    turn.stop(lambda other: other is clock)
+    turn.start(replace(clock, what=What.LAPSE, due_at=end, end_at=end, letter=number, last_letter=request, step=0))
 
 
-def extend(turn: Turn, role: Role, until: datetime) -> Clock | None:
-    """Let the next step of a party's ladder wait until `until`; returns the clock as it was, None if none ran."""
-    clock = turn.ladder(role)
-    if clock is None:
-        return None
+def step_back(turn: Turn, clock: Clock) -> None:
+    """The final notice did not leave and a hold stands: it is due again when the hold ends."""
+    turn.stop(lambda other: other is clock)
+    turn.start(replace(clock, what=What.FINAL, due_at=turn.now, letter=clock.last_letter, last_letter=None))
+
+
+def extend(turn: Turn, clock: Clock, role: Role, until: datetime) -> Clock:
+    """Let the next step of a party's ladder wait until `until`; returns the clock as it runs then."""
     calendar = turn.calendar(role)
     deadline, end = clock.deadline_at or clock.due_at, clock.end_at or clock.due_at
     gap = calendar.working_between(deadline, end)
-    turn.stop(lambda other: other is clock)
     if clock.what is What.LAPSE:
-        turn.start(replace(clock, due_at=max(until, end), end_at=max(until, end)))
+        later = replace(clock, due_at=until, end_at=until)
     else:
-        turn.start(
-            replace(
-                clock,
-                what=What.FINAL,
-                due_at=until,
-                deadline_at=until,
-                end_at=max(end, calendar.plus_working(until, gap)),
-            )
-        )
-    return clock
+        later_end = max(end, calendar.plus_working(until, gap))
+        later = replace(clock, what=What.FINAL, due_at=until, deadline_at=until, end_at=later_end)
+    turn.swap(clock, later)
+    return later
 
 
 def named(items: tuple[Item, ...]) -> tuple[str, ...]:
@@ -120,13 +129,15 @@ def named(items: tuple[Item, ...]) -> tuple[str, ...]:
 
 
 def _rung(turn: Turn, role: Role, clock: Clock) -> Clock:
-    """The clock at its next rung: a reminder while there are any, then the final notice."""
+    """The clock at its next rung: a reminder while there are any before the deadline, then the final notice."""
     reminders = turn.policy.request.remind
+    deadline = clock.deadline_at or clock.due_at
     turn.stop(lambda other: other.who is clock.who and other.what in (What.REMIND, What.FINAL))
-    if clock.step >= len(reminders) or clock.asked_at is None:
-        return replace(clock, what=What.FINAL, due_at=clock.deadline_at or clock.due_at)
-    due = turn.after(role, reminders[clock.step], clock.asked_at)
-    return replace(clock, what=What.REMIND, due_at=max(due, turn.now))
+    if clock.step < len(reminders) and clock.asked_at:
+        due = max(turn.after(role, reminders[clock.step], clock.asked_at), turn.now)
+        if due < deadline:
+            return replace(clock, what=What.REMIND, due_at=due)
+    return replace(clock, what=What.FINAL, due_at=deadline)
 
 
 def _asked(turn: Turn, role: Role) -> datetime:

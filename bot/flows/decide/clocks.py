@@ -3,23 +3,15 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot.flows.case import (
-    LADDER,
-    Clock,
-    Closing,
-    Impasse,
-    Kind,
-    Role,
-    Stage,
-    Topic,
-    What,
-    Who,
-)
+from bot.flows.case import LADDER, Clock, Closing, Impasse, Kind, Role, Stage, Topic, What, Who
 from bot.flows.decide import stages
-from bot.flows.decide.asking import climb, final, named, remind
-from bot.flows.decide.turn import Turn, pushed
+from bot.flows.decide.asking import climb, final, named, remind, step_back
+from bot.flows.decide.turn import Facts, Turn, pushed
 from bot.flows.effects import Because, Sending
 from bot.flows.events import ClockDue, LetterFailed, LetterLate, LetterSettled, TimeLost
+
+NEWS = frozenset({"impasse", "extended_other", "settled_question", "status", "answer_received"})
+"""Letters that start no clock: what they said is made up for by a status line."""
 
 
 def due(turn: Turn, fact: ClockDue) -> None:
@@ -27,58 +19,66 @@ def due(turn: Turn, fact: ClockDue) -> None:
     clock = next((c for c in turn.case.clocks if (c.who, c.what, c.topic) == (fact.who, fact.what, fact.topic)), None)
     if clock is None or clock.due_at != fact.due_at or clock.held_by:
         turn.because = Because("A clock came due that no longer runs.")
-        return
-    if clock.who is Who.STAFF:
+    elif clock.who is Who.STAFF:
         _due_for_staff(turn, clock)
     else:
         _due_for_party(turn, clock, Role(clock.who))
 
 
 def _due_for_party(turn: Turn, clock: Clock, role: Role) -> None:
-    match clock.what:
-        case What.REMIND:
-            turn.say(f"The {role} has not answered: reminder.", "request.remind")
-            climb(turn, clock, role)
-        case What.FINAL if clock.topic is Topic.COMMENT:
-            _time_to_agree(turn)
-        case What.FINAL:
-            turn.say(f"The {role} has not answered: final notice.", "request.deadline")
-            climb(turn, clock, role)
-        case What.LAPSE:
-            _lapse(turn, clock, role)
-        case What.SEND_NOTICE:
-            _pause_over(turn, clock, "The pause is over.", "notice.pause")
-        case What.WAKE:
-            _wake(turn, clock, role)
-        case What.STATUS:
+    match clock.topic:
+        case Topic.COMMENT:
+            _time_to_agree(turn, clock, role)
+        case Topic.AGREE:
+            _time_is_over(turn, clock, role)
+        case Topic.NOTICE:
+            _pause_over(turn, clock, "The pause is over.")
+        case Topic.SLEEP:
+            _pause_over(turn, clock, "The date that the case waited for has come.")
+        case Topic.AWAY:
+            turn.say(f"The {role} should be back: its clocks go on.", "limits.out_of_office_max")
+            turn.resume(f"away:{role}")
+        case Topic.CLOSING:
+            _close(turn, clock, role)
+        case Topic.STATUS:
             _status(turn, clock, role)
-        case What.NUDGE:
-            turn.stop(lambda other: other is clock)
+        case _ if clock.what is What.LAPSE:
+            _lapse(turn, role)
+        case _:
+            letter = "reminder" if clock.what is What.REMIND else "final notice"
+            rule = "request.remind" if clock.what is What.REMIND else "request.deadline"
+            turn.say(f"The {role} has not answered: {letter}.", rule)
+            climb(turn, clock, role)
 
 
-def _time_to_agree(turn: Turn) -> None:
-    """The time to comment is over: both sides are asked to agree, and a new deadline runs on both.
+def _time_to_agree(turn: Turn, clock: Clock, role: Role) -> None:
+    """The time to comment is over: both sides are asked to agree. Who still may comment is waited for.
 
     Source: policy `[talks] agree`.
     """
+    theirs = turn.ladder(role.other)
+    if theirs and theirs.topic is Topic.COMMENT:
+        turn.say(f"The {role}'s time to comment is over; the {role.other} still has time.", "talks.comment")
+        turn.stop(lambda other: other is clock)
+        return
     turn.say("The time to comment is over; both sides are asked whether they agree.", "talks.agree")
-    for side in Role:
-        if turn.case.held(side):
-            continue
-        leaves = turn.leaves(side, Sending.UNASKED)
-        until = turn.after(side, turn.policy.talks.agree, leaves)
-        turn.stop_ladder(side, "the time to agree began")
-        number = turn.write("agree", side, Sending.UNASKED, {"agree_until": until})
-        turn.start(Clock(Who(side), What.LAPSE, Topic.AGREE, until, number, leaves, 0, until, until))
+    for side in turn.case.sides:
+        stages.ask_to_agree(turn, side)
 
 
-def _lapse(turn: Turn, clock: Clock, role: Role) -> None:
-    """The end of a ladder: for the opener the case closes as incomplete, for the other side an impasse is proposed."""
+def _time_is_over(turn: Turn, clock: Clock, role: Role) -> None:
+    """A side's time to agree is over; an impasse is proposed when nobody has any left."""
     turn.stop(lambda other: other is clock)
-    if clock.topic is Topic.AGREE:
+    if turn.ladder(role.other):
+        turn.say(f"The {role}'s time to agree is over; the {role.other} still has time.", "talks.agree")
+    else:
         turn.say("The time to agree is over: impasse proposed.", "talks.agree")
         stages.propose_impasse(turn, Impasse.NO_AGREEMENT, None)
-    elif turn.case.stage is Stage.GATHERING:
+
+
+def _lapse(turn: Turn, role: Role) -> None:
+    """The end of a ladder: for the opener the case closes as incomplete, for the other side an impasse is proposed."""
+    if turn.case.stage is Stage.GATHERING:
         turn.say(f"The {role} did not send what is missing: the case is closed as incomplete.", "request.end")
         stages.close(turn, Closing.INCOMPLETE)
     else:
@@ -86,22 +86,24 @@ def _lapse(turn: Turn, clock: Clock, role: Role) -> None:
         stages.propose_impasse(turn, Impasse.NO_RESPONSE, role)
 
 
-def _pause_over(turn: Turn, clock: Clock, text: str, rule: str) -> None:
+def _pause_over(turn: Turn, clock: Clock, text: str) -> None:
     turn.stop(lambda other: other is clock)
+    not_before = turn.case.not_before
     if stages.needs_person(turn.case, turn.policy):
         turn.say(f"{text} A person has to send the notice.", "notice.person")
+    elif not_before and not_before > turn.now:
+        turn.say(f"{text} The notice still waits for a date in the facts.", "notice.pause")
+        turn.start(replace(clock, what=What.WAKE, topic=Topic.SLEEP, due_at=not_before))
     else:
-        turn.say(f"{text} The {turn.case.respondent} gets the notice.", rule)
+        turn.say(f"{text} The {turn.case.respondent} gets the notice.", "notice.pause")
         stages.notify(turn, Sending.UNASKED)
 
 
-def _wake(turn: Turn, clock: Clock, role: Role) -> None:
+def _close(turn: Turn, clock: Clock, role: Role) -> None:
+    """A side's time to object to a closing is over; the case closes when that of both is."""
     turn.stop(lambda other: other is clock)
-    if clock.topic is Topic.SLEEP:
-        _pause_over(turn, clock, "The date that the case waited for has come.", "notice.pause")
-    elif clock.topic is Topic.AWAY:
-        turn.say(f"The {role} should be back: its clocks go on.", "limits.out_of_office_max")
-        stages.end_hold(turn, f"away:{role}")
+    if any(other.topic is Topic.CLOSING for other in turn.case.clocks):
+        turn.say(f"The {role} did not object to the closing; the {role.other} still has time.", "limits.close_after")
     else:
         how = turn.case.closing or Closing.SETTLED
         turn.say(f"Nobody answered: the case is closed as {how}.", "limits.close_after")
@@ -114,25 +116,32 @@ def _status(turn: Turn, clock: Clock, role: Role) -> None:
     Source: policy `[status]`.
     """
     turn.stop(lambda other: other is clock)
+    turn.cancel((clock.last_letter,), "a newer line says how it stands")
     party = turn.case.party(role)
     turn.change_party(replace(party, statuses=party.statuses + 1))
     turn.say(f"A status line to the {role}.", "status." + (turn.case.kind or Kind.PAYMENT))
-    parties = [who for who in turn.case.awaits() if who is not Who.STAFF]
-    awaits = str(parties[0]) if parties else str(Who.STAFF) if turn.case.waits else ""
-    leaves = turn.leaves(role, Sending.UNASKED)
-    next_at = next_status(turn, role, leaves)
-    number = turn.write(
-        "status",
-        role,
-        Sending.UNASKED,
-        {
-            "stage": str(turn.case.stage),
-            "awaits": awaits,
-            "since": turn.case.noticed_at or turn.case.opened_at or turn.now,
-            "next_at": next_at,
-        },
-    )
-    turn.start(Clock(Who(role), What.STATUS, Topic.STATUS, next_at, number))
+    say_status(turn, role)
+
+
+def say_status(turn: Turn, role: Role) -> None:
+    """Write a status line, and start the clock of the next one."""
+    awaited = next((c for c in turn.case.clocks if c.who is not Who.STAFF and c.what in LADDER), None)
+    since = turn.case.opened_at or turn.now
+    if awaited:
+        since = awaited.asked_at or since
+    elif turn.case.waits:
+        since = min(wait.since for wait in turn.case.waits)
+    next_at = next_status(turn, role, turn.leaves(role, Sending.UNASKED))
+    facts: Facts = {
+        "stage": str(turn.case.stage),
+        "awaits": str(awaited.who) if awaited else str(Who.STAFF) if turn.case.waits else "",
+        "since": since,
+    }
+    if turn.case.stage is not Stage.CLOSED:
+        facts["next_at"] = next_at
+    number = turn.write("status", role, Sending.UNASKED, facts)
+    told = turn.case.party(role).told
+    turn.start(Clock(Who(role), What.STATUS, Topic.STATUS, next_at, told, last_letter=number))
 
 
 def next_status(turn: Turn, role: Role, start: datetime) -> datetime:
@@ -154,17 +163,9 @@ def _due_for_staff(turn: Turn, clock: Clock) -> None:
             stages.close(turn, Closing.OUTCOME)
         case Topic.LEGAL:
             turn.say("The legal hold is over.", "limits.legal_hold")
-            stages.end_hold(turn, "legal")
-            go_on(turn)
+            turn.resume("legal")
         case _:
             _nudge(turn, clock)
-
-
-def go_on(turn: Turn) -> None:
-    """After a hold on a case that had only had its plain receipt: ask, or announce."""
-    opener = turn.case.opener
-    if turn.case.stage is Stage.GATHERING and opener and turn.ladder(opener) is None and not turn.case.held(opener):
-        stages.gather(turn, first=False)
 
 
 def _nudge(turn: Turn, clock: Clock) -> None:
@@ -201,66 +202,93 @@ def lost(turn: Turn, fact: TimeLost) -> None:
         if worked <= timedelta(0):
             continue
         later = pushed(clock, calendar, fact.since, worked)
-        turn.start(later)
+        turn.swap(clock, later)
         if clock.what in LADDER and later.end_at != clock.end_at:
-            _catch_up(turn, later, role)
+            _say_new_dates(turn, later, role, "catch_up")
 
 
-def _catch_up(turn: Turn, clock: Clock, role: Role) -> None:
-    facts = {"deadline": clock.deadline_at, "end": clock.end_at}
-    number = turn.write(
-        "catch_up",
-        role,
-        Sending.UNASKED,
-        {
-            "missing": named(turn.case.wanted_from(role)),
-            **{name: moment for name, moment in facts.items() if moment and moment > turn.now},
-        },
-    )
-    turn.cancel((clock.last_letter,), "its dates have moved")
-    turn.start(replace(clock, last_letter=number))
+def _say_new_dates(turn: Turn, clock: Clock, role: Role, name: str) -> None:
+    """Tell a party the dates of its ladder as they are now. When the time to comment is over, a later letter says."""
+    if clock.topic is Topic.COMMENT:
+        return
+    turn.cancel((clock.last_letter if clock.what is not What.LAPSE else None,), "its dates have moved")
+    if clock.topic is Topic.AGREE:
+        number = turn.write("agree", role, Sending.UNASKED, {"agree_until": clock.due_at})
+    else:
+        dates: Facts = {"missing": named(turn.case.wanted_from(role)), "end": clock.end_at or clock.due_at}
+        if clock.deadline_at and clock.deadline_at > turn.now:
+            dates["deadline"] = clock.deadline_at
+        number = turn.write(name, role, Sending.UNASKED, dates)
+    if clock.what is not What.LAPSE:
+        turn.swap(clock, replace(clock, last_letter=number))
 
 
 def late(turn: Turn, fact: LetterLate) -> None:
-    """A dated letter could not leave in time; what it said is decided anew, with dates that count from now."""
+    """A letter could not leave in time; what it said is decided anew, with dates that count from now."""
     turn.say(f"The letter “{fact.name}” to the {fact.role} could not leave in time.", "limits.late_after")
-    write_again(turn, fact.letter, fact.role)
+    write_again(turn, fact.letter, fact.role, fact.name)
 
 
-def write_again(turn: Turn, letter: int, role: Role) -> None:
-    """Decide a letter anew that did not leave, if the case still wants it said."""
-    clock = turn.ladder(role)
-    announced = next(
-        (c for c in turn.case.clocks if c.letter == letter and c.what in (What.SEND_NOTICE, What.WAKE)), None
-    )
-    if announced and turn.case.stage is Stage.NOTICE:
-        stages.announce(turn, "complete")
-    elif clock is None or letter not in (clock.letter, clock.last_letter):
+def write_again(turn: Turn, letter: int, role: Role, name: str) -> None:
+    """Decide a letter anew that did not leave, if the case still wants it said. `name` may be empty: unknown."""
+    turn.forget(letter, role)
+    if name == "receipt" or turn.case.party(turn.case.sides[0]).told is None:
+        turn.case = replace(turn.case, receipted=False)
+    if name == "notice" or turn.case.party(turn.case.sides[1]).told is None:
+        turn.case = replace(turn.case, noticed_at=None)
+    armed = next((c for c in turn.case.clocks if c.letter == letter and _armed_by_letter_to(c, role)), None)
+    ladder = turn.ladder(role)
+    outcome = turn.case.outcome
+    if armed:
+        _announce_again(turn, armed, role)
+    elif ladder and ladder.what is not What.LAPSE and ladder.last_letter == letter:
+        _rung_again(turn, ladder, role, name)
+    elif outcome and outcome.final_at and letter in outcome.letters:
+        number = stages.write_outcome(turn, role, outcome.code, outcome.grounds)
+        numbers = tuple(number if old == letter else old for old in outcome.letters)
+        turn.case = replace(turn.case, outcome=replace(outcome, letters=numbers))
+    elif name in NEWS and turn.case.stage is not Stage.CLOSED:
+        turn.change_party(replace(turn.case.party(role), unsaid=True))
+    elif name in ("", "reply"):
+        turn.want("reply", f"Letter {letter} to the {role} did not leave; write again if it is still needed.")
+    else:
         turn.note("It is no longer needed.")
-    elif clock.letter == letter and clock.what is What.LAPSE and clock.topic is Topic.REQUEST:
-        final(turn, clock, role)
-    elif clock.letter == letter and clock.topic is Topic.REQUEST:
-        stages.ask_anew(turn, role)
-    elif clock.letter == letter:
-        _say_talks_again(turn, clock, role)
+
+
+def _armed_by_letter_to(clock: Clock, role: Role) -> bool:
+    """Whether a clock may be armed by a letter to this party: the notice's pause is announced to the other side."""
+    if clock.topic in (Topic.NOTICE, Topic.SLEEP):
+        return True
+    return clock.who is Who(role) and clock.topic is not Topic.STATUS
+
+
+def _announce_again(turn: Turn, clock: Clock, role: Role) -> None:
+    """The letter that arms a clock did not leave."""
+    match clock.topic:
+        case Topic.NOTICE | Topic.SLEEP:
+            turn.stop(lambda other: other is clock)
+            turn.case = replace(turn.case, stage=Stage.GATHERING)
+            stages.carry_on(turn)
+        case Topic.CLOSING:
+            stages.say_closing_again(turn, clock, role)
+        case Topic.REQUEST if clock.what is What.LAPSE:
+            if turn.case.held(role):
+                step_back(turn, clock)
+            else:
+                final(turn, clock, role)
+        case _:
+            stages.say_again(turn, clock, role)
+
+
+def _rung_again(turn: Turn, clock: Clock, role: Role, name: str) -> None:
+    """A letter within a ladder did not leave: a reminder, or one that told of new dates. A hold makes it needless."""
+    if turn.case.held(role):
+        turn.note("A hold stands: it is not written again.")
+    elif name in ("extended", "catch_up"):
+        _say_new_dates(turn, clock, role, name)
     else:
         number = remind(turn, replace(clock, step=max(clock.step - 1, 0)), role)
-        turn.start(replace(clock, last_letter=number))
-
-
-def _say_talks_again(turn: Turn, clock: Clock, role: Role) -> None:
-    """A dated letter of the talks, or of a late answer's extra time, with its time counted anew."""
-    leaves = turn.leaves(role, Sending.UNASKED)
-    if clock.topic is Topic.PARTIAL:
-        until = turn.after(role, turn.policy.limits.partial, leaves)
-        missing = named(turn.case.wanted_from(role))
-        number = turn.write(
-            "request", role, Sending.UNASKED, {"missing": missing, "reason": "", "deadline": until, "end": until}
-        )
-    else:
-        until = turn.after(role, turn.policy.talks.agree, leaves)
-        number = turn.write("agree", role, Sending.UNASKED, {"agree_until": until})
-    turn.start(replace(clock, due_at=until, deadline_at=until, end_at=until, letter=number))
+        turn.swap(clock, replace(clock, last_letter=number))
 
 
 def failed(turn: Turn, fact: LetterFailed) -> None:
@@ -273,8 +301,7 @@ def failed(turn: Turn, fact: LetterFailed) -> None:
 def settled(turn: Turn, fact: LetterSettled) -> None:
     """It is known what became of a letter: left, and its clock runs; not left, and it is decided anew."""
     turn.tick_off(f"letter:{fact.letter}")
-    if fact.left:
-        turn.say(f"Letter {fact.letter} to the {fact.role} did leave: {fact.evidence}")
-    else:
-        turn.say(f"Letter {fact.letter} to the {fact.role} did not leave: {fact.evidence}")
-        write_again(turn, fact.letter, fact.role)
+    did = "did leave" if fact.left else "did not leave"
+    turn.say(f"Letter {fact.letter} to the {fact.role} {did}: {fact.evidence}")
+    if not fact.left:
+        write_again(turn, fact.letter, fact.role, fact.name)

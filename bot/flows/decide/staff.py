@@ -23,9 +23,8 @@ from bot.flows.case import (
 from bot.flows.case import Outcome as RecordedOutcome
 from bot.flows.decide import stages
 from bot.flows.decide.asking import extend
-from bot.flows.decide.clocks import go_on
-from bot.flows.decide.reading import consult, doubt, find_items, kept_back
-from bot.flows.decide.turn import SUBJECTS, Turn
+from bot.flows.decide.reading import DANGER, accept_ids, consult, doubt, find_items, forget_assignment, leave_time
+from bot.flows.decide.turn import SUBJECTS, Facts, Refused, Turn
 from bot.flows.effects import Sending
 from bot.flows.events import (
     ContactSet,
@@ -42,6 +41,7 @@ from bot.flows.events import (
     NoticeReleased,
     OutcomeRecorded,
     Released,
+    Sorted,
     StaffReplied,
     TalksSkipped,
     Undone,
@@ -54,48 +54,77 @@ OUTCOMES: dict[Kind, tuple[str, ...]] = {
 """The codes an outcome may have, by kind."""
 
 
-class Refused(Exception):
-    """What a person asked for cannot be; the message says why, and what would be right."""
-
-
 def claimed(turn: Turn, by: str) -> None:
     turn.case = replace(turn.case, owner=by)
     turn.say(f"{by} took the case.")
 
 
-def sorted_by_person(turn: Turn, by: str, kind: Kind, opener: Role, mail: MailFacts | None) -> None:
-    """A person said what it is: what is missing is asked for, or the notice announced, as at a receipt."""
+def sorted_by_person(turn: Turn, fact: Sorted) -> None:
+    """A person said what it is: what is missing is asked for, or the notice announced, as at a receipt.
+
+    What was there already of the kind's items stays; the mail is read again for them.
+    """
     _only_in(turn, Stage.SORTING, Stage.GATHERING, Stage.NOTICE)
+    if turn.case.sides[0] is not fact.opener:
+        _exchange_sides(turn)
+    if turn.case.party(fact.opener).address is None:
+        raise Refused(f"There is no address for the {fact.opener}: set it first.")
+    turn.say(f"{fact.by} sorted it as a {fact.kind} dispute opened by the {fact.opener}.")
+    turn.case = replace(turn.case, kind=fact.kind, opener=fact.opener, subject=SUBJECTS[fact.kind], receipted=False)
+    turn.go(Stage.GATHERING)
+    had = {(item.role, item.name): item for item in turn.case.items}
+    items = tuple(had.get((item.role, item.name), item) for item in requirements(fact.kind, fact.opener))
+    doubts = tuple(code for code in turn.case.doubts if code != "kind")
+    turn.case = replace(turn.case, items=items, doubts=doubts)
+    if fact.mail:
+        _read_again(turn, fact.opener, fact.mail)
+    if turn.case.assignment_ids:
+        accept_ids(turn, fact.mail.mail_id if fact.mail else None)
+    doubt(turn)
+
+
+def _read_again(turn: Turn, opener: Role, mail: MailFacts) -> None:
+    known = turn.case.assignment_ids
+    turn.case = replace(turn.case, assignment_ids=tuple(dict.fromkeys((*known, *mail.assignment_ids))))
+    consult(turn, mail.listings)
+    find_items(turn, opener, mail)
+    leave_time(turn, opener, mail)
+
+
+def _exchange_sides(turn: Turn) -> None:
+    """The other side opened it: everything that was noted of one side is the other's."""
     case = turn.case
-    turn.say(f"{by} sorted it as a {kind} dispute opened by the {opener}.")
-    worker, client = case.worker, case.client
-    if (case.opener or Role.WORKER) is not opener:
-        worker, client = (_as(client, Role.WORKER), _as(worker, Role.CLIENT))
     turn.case = replace(
         case,
-        kind=kind,
-        opener=opener,
-        stage=Stage.GATHERING,
-        items=requirements(kind, opener),
-        worker=worker,
-        client=client,
-        statements=tuple(replace(s, role=opener) for s in case.statements),
-        doubts=tuple(code for code in case.doubts if code != "kind"),
-        subject=SUBJECTS[kind],
+        worker=_as(case.client, Role.WORKER),
+        client=_as(case.worker, Role.CLIENT),
+        items=(),
+        statements=tuple(replace(s, role=s.role.other) for s in case.statements),
+        suggested=tuple(replace(s, role=s.role and s.role.other) for s in case.suggested),
+        holds=tuple(_exchanged(hold) for hold in case.holds),
+        clocks=tuple(clock for clock in case.clocks if clock.who is Who.STAFF),
     )
-    turn.tick_off("suggestion")
-    if mail:
-        turn.case = replace(
-            turn.case, assignment_ids=tuple(dict.fromkeys((*case.assignment_ids, *mail.assignment_ids)))
-        )
-        consult(turn, mail.listings)
-        find_items(turn, opener, mail)
-    if not kept_back(turn):
-        stages.gather(turn, first=True)
 
 
 def _as(party: Party, role: Role) -> Party:
-    return replace(party, role=role)
+    """The same person in the other role; what the directory said of that role no longer holds."""
+    contacts = tuple(contact for contact in party.contacts if contact.source != "directory")
+    named = party.named_by != "directory"
+    return replace(
+        party,
+        role=role,
+        contacts=contacts,
+        name=party.name if named else "",
+        named_by=party.named_by if named else "",
+    )
+
+
+def _exchanged(hold: Hold) -> Hold:
+    name, _, role = hold.id.partition(":")
+    sides = {str(role): str(role.other) for role in Role}
+    return replace(
+        hold, id=f"{name}:{sides[role]}" if role in sides else hold.id, roles=tuple(role.other for role in hold.roles)
+    )
 
 
 def dismissed(turn: Turn, fact: Dismissed) -> None:
@@ -123,21 +152,35 @@ def contact_set(turn: Turn, fact: ContactSet) -> None:
     turn.change_party(party)
     turn.say(f"{fact.by} set the address of the {fact.role}.")
     doubt(turn)
-    bounce = f"bounce:{fact.role}"
-    if any(hold.id == bounce for hold in turn.case.holds):
-        turn.resume(bounce)
-        clock = turn.ladder(fact.role)
-        if clock and not clock.held_by:
-            stages.ask_anew(turn, fact.role)
+    if turn.case.has_hold(f"bounce:{fact.role}"):
+        turn.resume(f"bounce:{fact.role}")
+        _say_at_new_address(turn, fact.role)
+
+
+def _say_at_new_address(turn: Turn, role: Role) -> None:
+    """What the party should have got at the address that bounced."""
+    turn.change_party(replace(turn.case.party(role), told=None))
+    if role is turn.case.respondent:
+        turn.case = replace(turn.case, noticed_at=None)
+    case = turn.case
+    ladder = turn.ladder(role)
+    closing = next((c for c in case.clocks if c.topic is Topic.CLOSING and Role(c.who) is role), None)
+    if closing:
+        stages.say_closing_again(turn, closing, role)
+    elif ladder:
+        stages.say_again(turn, ladder, role)
+    elif case.stage is Stage.NOTICE and role is case.opener and not case.held(role):
+        stages.announce(turn)
+    elif case.stage is Stage.RESOLVED and case.outcome:
+        stages.write_outcome(turn, role, case.outcome.code, case.outcome.grounds)
+    elif case.party(role).written:
+        turn.change_party(replace(turn.case.party(role), unsaid=True))
 
 
 def notice_released(turn: Turn, fact: NoticeReleased) -> None:
     _only_in(turn, Stage.NOTICE)
-    other = (turn.case.opener or Role.WORKER).other
-    if turn.case.party(other).address is None:
-        raise Refused(f"There is no address for the {other}: set it first.")
-    if turn.case.held(other):
-        raise Refused(f"Letters to the {other} are held: {turn.case.held(other)[0].why} End the hold first.")
+    other = turn.case.sides[1]
+    _may_be_written_to(turn, other)
     turn.say(f"{fact.by} sent the notice to the {other}.")
     turn.case = replace(turn.case, listed=True)
     stages.notify(turn, Sending.PERSON)
@@ -157,17 +200,16 @@ def hold_ended(turn: Turn, fact: HoldEnded) -> None:
     if held.id.startswith(("mail:", "subject:", "bounce:", "closing")):
         raise Refused(f"This hold ends when it is settled: {held.why}")
     turn.say(f"{fact.by} ended the hold: {held.why}")
-    stages.end_hold(turn, held.id)
-    go_on(turn)
+    turn.resume(held.id)
 
 
 def flag_looked(turn: Turn, fact: FlagLooked) -> None:
     """A person has looked at a flagged mail. What it held goes on; the notice still needs a person."""
-    hold = "legal" if fact.flag == "legal_threat" else "danger"
     turn.say(f"{fact.by} looked at the flag: {fact.flag.replace('_', ' ')}.")
-    turn.stop(lambda clock: clock.topic is Topic.LEGAL and hold == "legal")
-    stages.end_hold(turn, hold)
-    go_on(turn)
+    if fact.flag in DANGER:
+        turn.resume("danger")
+    elif fact.flag == "legal_threat":
+        turn.resume("legal")
 
 
 def extended(turn: Turn, fact: Extended) -> None:
@@ -184,17 +226,16 @@ def extended(turn: Turn, fact: Extended) -> None:
         start = max(clock.due_at, turn.now)
     until = turn.after(fact.role, turn.policy.limits.extension, start)
     turn.say(f"{fact.by} gave the {fact.role} more time: {_reason(fact.reason)}", "limits.extension")
-    turn.cancel((clock.last_letter,), "more time was given")
-    extend(turn, fact.role, until)
+    last_rung = clock.what is What.LAPSE
+    turn.cancel((None if last_rung else clock.last_letter,), "more time was given")
+    later = extend(turn, clock, fact.role, until)
     turn.change_party(replace(turn.case.party(fact.role), extended=True))
-    later = turn.ladder(fact.role)
-    if later:
-        dates = {"deadline": until} if later.what is What.FINAL else {}
-        number = turn.write("extended", fact.role, Sending.UNASKED, {"end": later.end_at or later.due_at, **dates})
-        turn.start(replace(later, last_letter=number))
-    if turn.case.party(fact.role.other).written and not turn.case.held(fact.role.other):
-        turn.write("extended_other", fact.role.other, Sending.UNASKED, {"until": until})
-    turn.tick_off(f"more_time:{fact.role}")
+    dates: Facts = {"end": later.end_at or until, **({} if last_rung else {"deadline": until})}
+    number = turn.write("extended", fact.role, Sending.UNASKED, dates)
+    if not last_rung:
+        turn.swap(later, replace(later, last_letter=number))
+    if turn.case.party(fact.role.other).reached:
+        turn.tell("extended_other", fact.role.other, {"until": until})
 
 
 def item_accepted(turn: Turn, fact: ItemAccepted) -> None:
@@ -210,31 +251,46 @@ def item_waived(turn: Turn, fact: ItemWaived) -> None:
 
 
 def item_rejected(turn: Turn, fact: ItemRejected) -> None:
-    """The party is asked anew, with the reason."""
+    """The party is asked anew, with the reason; before the notice the case goes back to gathering for it."""
     item = _item(turn, fact.item)
     reason = _reason(fact.reason)
+    if item.wanted:
+        raise Refused(f"The {_words(item)} has not come yet; there is nothing to reject.")
     turn.say(f"{fact.by} asks again for: {_words(item)}. {reason}")
     turn.case = turn.case.with_item(replace(item, state=ItemState.REJECTED, by=fact.by, reason=reason))
-    asking = (turn.case.stage, item.role is turn.case.opener)
-    if asking in ((Stage.GATHERING, True), (Stage.ANSWERING, False)):
-        stages.ask_anew(turn, item.role, reason)
+    before_notice = turn.case.stage in (Stage.GATHERING, Stage.NOTICE)
+    if before_notice and item.name is ItemName.ASSIGNMENT_ID:
+        forget_assignment(turn)
+        doubt(turn)
+    match turn.case.stage:
+        case Stage.GATHERING if item.role is turn.case.opener:
+            stages.ask_anew(turn, item.role)
+        case Stage.NOTICE if item.role is turn.case.opener:
+            stages.back_to_gathering(turn)
+        case Stage.ANSWERING if item.role is turn.case.respondent:
+            if turn.case.taken_late:
+                stages.ask_rest(turn, item.role)
+            else:
+                stages.ask_anew(turn, item.role)
+        case _:
+            pass
 
 
 def _settle(turn: Turn, item: Item) -> None:
     """An item needs nothing more: perhaps that was the last the stage waited for."""
     turn.case = turn.case.with_item(item)
     case, role = turn.case, item.role
-    open_items = [other for other in case.items if other.role is role and not other.settled]
-    if open_items:
+    if any(other.role is role and not other.settled for other in case.items):
         return
+    silent = case.stage is Stage.IMPASSE and role is case.impasse_role
     if case.stage is Stage.GATHERING and role is case.opener:
-        stages.announce(turn, "complete")
-    elif case.stage in (Stage.ANSWERING, Stage.IMPASSE) and role is case.respondent:
+        turn.stop_ladder(role, "everything asked for is here")  # `carry_on` announces the notice.
+    elif role is case.respondent and (case.stage is Stage.ANSWERING or silent):
         stages.answered(turn)
 
 
 def released(turn: Turn, fact: Released) -> None:
-    """One statement goes to the other side; its time to comment starts. Source: policy `[talks] comment`, `agree`."""
+    """One statement goes to the other side; its time to comment starts."""
     _only_in(turn, Stage.TALKS)
     statement = next((s for s in turn.case.statements if s.number == fact.statement), None)
     if statement is None:
@@ -242,39 +298,15 @@ def released(turn: Turn, fact: Released) -> None:
     if statement.released_at:
         raise Refused("This statement has been released already.")
     other = statement.role.other
-    if turn.case.held(other):
-        raise Refused(f"Letters to the {other} are held: {turn.case.held(other)[0].why}")
+    _may_be_written_to(turn, other)
     turn.say(f"{fact.by} released a statement of the {statement.role} to the {other}.", "talks.comment")
-    turn.case = replace(
-        turn.case,
-        statements=tuple(
-            replace(s, released_at=turn.now, by=fact.by) if s is statement else s for s in turn.case.statements
-        ),
-    )
-    leaves = turn.leaves(other, Sending.PERSON)
-    comment_until = turn.after(other, turn.policy.talks.comment, leaves)
-    agree_until = turn.after(other, turn.policy.talks.agree, comment_until)
-    turn.stop_ladder(other, "a further statement was released")
-    number = turn.write(
-        "release",
-        other,
-        Sending.PERSON,
-        {
-            "statement": statement.text,
-            "from_role": str(statement.role),
-            "comment_until": comment_until,
-            "agree_until": agree_until,
-        },
-    )
-    turn.start(
-        Clock(Who(other), What.FINAL, Topic.COMMENT, comment_until, number, leaves, 0, comment_until, agree_until)
-    )
+    stages.release(turn, other, statement.number, fact.by)
     turn.tick_off(f"statement:{statement.number}")
 
 
 def talks_skipped(turn: Turn, fact: TalksSkipped) -> None:
     _only_in(turn, Stage.TALKS, Stage.ANSWERING)
-    if turn.case.stage is Stage.ANSWERING and turn.case.wanted_from((turn.case.opener or Role.WORKER).other):
+    if turn.case.stage is Stage.ANSWERING and turn.case.wanted_from(turn.case.sides[1]):
         raise Refused("The answer is still being waited for: waive it, or propose an impasse.")
     turn.say(f"{fact.by} skipped the talks: {_reason(fact.reason)}")
     turn.go(Stage.REVIEW)
@@ -284,6 +316,8 @@ def impasse_proposed(turn: Turn, fact: ImpasseProposed) -> None:
     _only_in(turn, Stage.ANSWERING, Stage.TALKS)
     if fact.impasse is Impasse.NO_RESPONSE and turn.case.stage is Stage.TALKS:
         raise Refused("The answer is here: in talks an impasse is “no agreement”.")
+    if fact.impasse is Impasse.NO_RESPONSE and not turn.case.wanted_from(turn.case.sides[1]):
+        raise Refused("The answer is here: accept it, or ask again with the reason.")
     turn.say(f"{fact.by} proposed an impasse: {fact.impasse.replace('_', ' ')}.")
     silent = turn.case.respondent if fact.impasse is Impasse.NO_RESPONSE else None
     stages.propose_impasse(turn, fact.impasse, silent)
@@ -312,58 +346,67 @@ def outcome_recorded(turn: Turn, fact: OutcomeRecorded) -> None:
     for role in Role:
         if case.party(role).address is None:
             raise Refused(f"There is no address for the {role}: set it first, the outcome goes to both.")
-        if any(hold.id == "danger" for hold in case.held(role)):
-            raise Refused(f"Letters to the {role} are held: look at the flag first.")
+        _no_danger(turn, role)
     turn.say(f"{fact.by} recorded the outcome: {fact.code.replace('_', ' ')}.", "limits.undo")
-    reconsider_until = turn.after(None, turn.policy.limits.reconsider)
-    numbers = tuple(
-        turn.write(
-            "outcome",
-            role,
-            Sending.PERSON,
-            {
-                "code": fact.code,
-                "grounds": fact.grounds.strip(),
-                "reconsider_until": reconsider_until,
-                "reconsidered": case.reconsidered,
-            },
-        )
-        for role in Role
-    )
-    recorded = RecordedOutcome(fact.code, fact.grounds.strip(), fact.by, turn.now, numbers)
-    turn.case = replace(
-        turn.case, outcome=recorded, reviewers=tuple(dict.fromkeys((*case.reviewers, fact.by))), owner=fact.by
-    )
-    final_at = turn.leaves(Role.WORKER, Sending.PERSON)
+    if case.closing:
+        stages.keep_open(turn)
+    grounds = fact.grounds.strip()
+    numbers = tuple(stages.write_outcome(turn, role, fact.code, grounds) for role in case.sides)
+    recorded = RecordedOutcome(fact.code, grounds, fact.by, turn.now, numbers)
+    reviewers = tuple(dict.fromkeys((*case.reviewers, fact.by)))
+    turn.case = replace(turn.case, outcome=recorded, reviewers=reviewers, owner=fact.by)
+    final_at = turn.leaves(case.sides[0], Sending.PERSON)
     turn.start(Clock(Who.STAFF, What.WAKE, Topic.OUTCOME, final_at))
 
 
 def replied(turn: Turn, fact: StaffReplied) -> None:
-    _has_text(fact.text)
+    if not fact.text.strip():
+        raise Refused("The letter has no text.")
     if turn.case.party(fact.role).address is None:
         raise Refused(f"There is no address for the {fact.role}: set it first.")
+    _no_danger(turn, fact.role)
     turn.say(f"{fact.by} wrote to the {fact.role}.", quote=fact.text)
     turn.write("reply", fact.role, Sending.PERSON, {"text": fact.text.strip(), "by_name": fact.by})
     turn.tick_off("reply")
 
 
 def undone(turn: Turn, fact: Undone) -> None:
-    """Take back a letter within its undo, or the outcome that has not gone out. Past it, Office keeps the letter."""
+    """Take back a letter within its undo, or the outcome that has not gone out. What has left is past undoing."""
     outcome = turn.case.outcome
     if fact.letter is None or (outcome and fact.letter in outcome.letters):
-        if outcome is None or outcome.final_at or turn.case.stage is not Stage.REVIEW:
+        clock = next((c for c in turn.case.clocks if c.topic is Topic.OUTCOME), None)
+        if clock is None or clock.due_at <= turn.now:
             raise Refused("There is no outcome that could still be undone.")
         turn.say(f"{fact.by} took the outcome back before it left.")
-        turn.cancel(outcome.letters, "the outcome was undone")
-        turn.stop(lambda clock: clock.topic is Topic.OUTCOME)
-        turn.case = replace(
-            turn.case,
-            outcome=None,
-            reviewers=tuple(name for name in turn.case.reviewers if name != outcome.by or turn.case.reconsidered),
-        )
+        stages.take_back_outcome(turn, "the outcome was undone")
         return
+    if not 1 <= fact.letter <= turn.case.letters:
+        raise Refused(f"There is no letter {fact.letter} in {turn.case.label}.")
+    armed = next((c for c in turn.case.clocks if c.letter == fact.letter and c.topic is not Topic.STATUS), None)
+    unsent = armed is not None and armed.asked_at is not None and armed.asked_at > turn.now
     turn.say(f"{fact.by} took letter {fact.letter} back, if it has not left.")
-    turn.cancel((fact.letter,), f"undone by {fact.by}")
+    if armed and unsent and armed.topic is Topic.COMMENT:
+        stages.take_back_release(turn, armed)
+    elif armed and unsent and armed.topic is Topic.REQUEST and turn.case.stage is Stage.ANSWERING:
+        stages.take_back_notice(turn)
+    elif armed:
+        raise Refused("This letter has left, or dates of the case rest on it: place a hold, or give more time.")
+    else:
+        turn.cancel((fact.letter,), f"undone by {fact.by}")
+        for role in Role:
+            turn.forget(fact.letter, role)
+
+
+def _may_be_written_to(turn: Turn, role: Role) -> None:
+    if turn.case.party(role).address is None:
+        raise Refused(f"There is no address for the {role}: set it first.")
+    if turn.case.held(role):
+        raise Refused(f"Letters to the {role} are held: {turn.case.held(role)[0].why} End the hold first.")
+
+
+def _no_danger(turn: Turn, role: Role) -> None:
+    if any(hold.id == "danger" for hold in turn.case.held(role)):
+        raise Refused(f"Letters to the {role} are held: look at the flag first.")
 
 
 def _only_in(turn: Turn, *allowed: Stage) -> None:
@@ -392,8 +435,3 @@ def _reason(text: str) -> str:
     if not text.strip():
         raise Refused("A reason is needed; it stands in the case for everybody who asks why.")
     return text.strip()
-
-
-def _has_text(text: str) -> None:
-    if not text.strip():
-        raise Refused("The letter has no text.")

@@ -32,24 +32,32 @@ HOLDABLE = frozenset(
 )
 """The clocks that a hold stops; those that end a hold, an undo or a window go on."""
 
-DERIVED = ("sorting", "notice", "item:", "mail:", "release", "impasse", "review", "address:", "flag:", "hold")
-"""What waits for staff and follows from the case itself; all else is noted as it happens and ticked off by a person."""
-
-
 SUBJECTS = {Kind.RATING: "Rating dispute", Kind.PAYMENT: "Payment dispute", None: "Your message to support"}
 """The subject that all letters of a case keep, behind its label."""
 
-
-DATED = frozenset({"receipt", "complete", "request", "notice", "reminder", "final", "agree", "reopened"})
+DATED = frozenset(
+    {
+        *("receipt", "complete", "request", "notice", "reminder", "final", "reopened"),
+        *("release", "agree", "closing", "catch_up", "extended"),
+    }
+)
 """Letters whose dates count from when they may leave: unsent for too long, they are cancelled and decided anew."""
 
 Facts = dict[str, Value]
 
 
-class Turn:
-    """The case while one event is decided. `say` gives the reason; the rest reads like what is done."""
+class Refused(Exception):
+    """What a person asked for cannot be; the message says why, and what would be right."""
 
-    __slots__ = ("because", "case", "effects", "event", "now", "policy")
+
+class Turn:
+    """The case while one event is decided. `say` gives the reason; the rest reads like what is done.
+
+    `writer` is the party whose mail is being answered, if it is a mail; `answered`: it has had its receipt.
+    `taken_back` are the letters cancelled in this turn.
+    """
+
+    __slots__ = ("answered", "because", "case", "effects", "event", "now", "policy", "taken_back", "writer")
 
     def __init__(self, case: Case, event: Event, now: datetime, policy: Policy) -> None:
         self.case = case
@@ -58,6 +66,9 @@ class Turn:
         self.policy = policy
         self.effects: list[Effect] = []
         self.because = Because("")
+        self.writer: Role | None = None
+        self.answered = False
+        self.taken_back: set[int] = set()
 
     # --- The outcome of the turn ----------------------------------------------------------------------------------
 
@@ -93,11 +104,15 @@ class Turn:
 
     def go(self, stage: Stage) -> None:
         """Enter a stage. What ran in the last one ends; status lines count anew."""
-        fresh = {role: replace(self.case.party(role), statuses=0) for role in Role}
-        self.case = replace(self.case, stage=stage, worker=fresh[Role.WORKER], client=fresh[Role.CLIENT])
-        for role in Role:
+        for role in self.case.sides:
             self.stop_ladder(role, "the case moved on")
-        self.stop(lambda clock: clock.what in (What.SEND_NOTICE, What.STATUS) or clock.topic is Topic.SLEEP)
+        self.case = replace(
+            self.case,
+            stage=stage,
+            worker=replace(self.case.worker, statuses=0),
+            client=replace(self.case.client, statuses=0),
+            clocks=tuple(c for c in self.case.clocks if c.topic not in (Topic.NOTICE, Topic.STATUS, Topic.SLEEP)),
+        )
 
     # --- Letters ------------------------------------------------------------------------------------------------------
 
@@ -130,10 +145,40 @@ class Turn:
             )
         )
         party = self.case.party(role)
+        told = number if party.told is None or party.told in self.taken_back else party.told
         self.case = replace(self.case, letters=number).with_party(
-            replace(party, written=party.written + 1, told=number)
+            replace(party, written=party.written + 1, told=told, unsaid=False)
         )
         return number
+
+    def answer(self, name: str, role: Role, facts: Facts | None = None) -> None:
+        """A receipt for a party's mail: one a mail, and none but the plain one while danger holds letters to it.
+
+        What could not be said, here or for want of an address, a status line makes up for.
+        """
+        if self.answered:
+            return
+        self.answered = True
+        if not self.may_answer(role, plainly=name == "receipt_danger"):
+            self.change_party(replace(self.case.party(role), unsaid=True))
+        elif name != "filed" or role not in self.event.braked:  # A braked `filed` says nothing that must be said.
+            self.write(name, role, Sending.ANSWER, facts)
+
+    def may_answer(self, role: Role, plainly: bool = False) -> bool:
+        """Whether a mail of the party may be answered: it has an address, and no danger holds letters to it."""
+        danger = not plainly and any(hold.id == "danger" for hold in self.case.held(role))
+        return not danger and self.case.party(role).address is not None
+
+    def tell(self, name: str, role: Role, facts: Facts | None = None) -> None:
+        """News that nobody has to answer. While a hold stands, or for want of an address, it stays unsaid."""
+        if self.case.held(role) or self.case.party(role).address is None:
+            self.change_party(replace(self.case.party(role), unsaid=True))
+        else:
+            self.write(name, role, Sending.UNASKED, facts)
+
+    def sending(self, role: Role) -> Sending:
+        """How a letter to this party is sent that may answer its mail."""
+        return Sending.ANSWER if self.writer is role else Sending.UNASKED
 
     def leaves(self, role: Role, sending: Sending) -> datetime:
         """The earliest moment a letter of this sort may leave."""
@@ -146,9 +191,17 @@ class Turn:
                 return self.now + self.policy.limits.undo.elapsed
 
     def cancel(self, letters: Iterable[int | None], why: str) -> None:
+        """Take letters back that have not left."""
         numbers = tuple(number for number in letters if number is not None)
         if numbers:
             self.effects.append(Cancel(numbers, why))
+            self.taken_back.update(numbers)
+
+    def forget(self, letter: int, role: Role) -> None:
+        """A letter did not leave, or came back: if it was the first, the party does not know of us yet."""
+        party = self.case.party(role)
+        if party.told == letter:
+            self.change_party(replace(party, told=None))
 
     def _common(self, role: Role) -> Facts:
         case = self.case
@@ -178,6 +231,10 @@ class Turn:
         held_since = self.now if holds else None
         self.case = replace(self.case, clocks=(*self.case.clocks, replace(clock, held_by=holds, held_since=held_since)))
 
+    def swap(self, old: Clock, new: Clock) -> None:
+        """Change a running clock in its place; holds on it stay as they are."""
+        self.case = replace(self.case, clocks=tuple(new if clock is old else clock for clock in self.case.clocks))
+
     def stop(self, which: Callable[[Clock], bool]) -> None:
         self.case = self.case.without_clocks(which)
 
@@ -185,40 +242,50 @@ class Turn:
         return self.case.clock(Who(role), *LADDER)
 
     def stop_ladder(self, role: Role, why: str) -> None:
-        """The party owes nothing more: its ladder ends, and what of it has not left is taken back."""
+        """The party owes nothing more: its ladder ends, and what of it cannot have left yet is taken back.
+
+        What a person released stays on its way: it was not sent for the sake of the ladder.
+        """
         clock = self.ladder(role)
         if clock is None:
             return
-        self.cancel((clock.letter, clock.last_letter), why)
+        unsent = clock.asked_at is not None and clock.asked_at > self.now and clock.topic is not Topic.COMMENT
+        self.cancel((clock.letter if unsent else None, clock.last_letter), why)
         self.stop(lambda other: other is clock)
+        if clock.letter and unsent:
+            self.forget(clock.letter, role)
 
     # --- Holds ----------------------------------------------------------------------------------------------------
 
     def hold(self, hold: Hold) -> None:
-        """Stop the clocks of the hold's parties. A hold of the same id is replaced."""
-        self.case = replace(self.case, holds=(*(h for h in self.case.holds if h.id != hold.id), hold))
+        """Stop the clocks of the hold's parties, and take unasked letters to them back. One of the same id grows."""
+        known = next((h for h in self.case.holds if h.id == hold.id), None)
+        if known:
+            roles = tuple(role for role in self.case.sides if role in (*known.roles, *hold.roles))
+            hold = replace(hold, roles=roles, since=known.since)
         self.case = replace(
             self.case,
-            clocks=tuple(
-                replace(
-                    clock,
-                    held_by=(*(held for held in clock.held_by if held != hold.id), hold.id),
-                    held_since=clock.held_since or self.now,
-                )
-                if stops(hold, clock)
-                else clock
-                for clock in self.case.clocks
-            ),
+            holds=(*(h for h in self.case.holds if h.id != hold.id), hold),
+            clocks=tuple(self._stood(clock, hold) for clock in self.case.clocks),
         )
+        for role in hold.roles if hold.silences else ():
+            if known is None or role not in known.roles:
+                self.effects.append(Cancel((), f"held: {hold.why}", role))
+
+    def _stood(self, clock: Clock, hold: Hold) -> Clock:
+        if not stops(hold, clock) or hold.id in clock.held_by:
+            return clock
+        return replace(clock, held_by=(*clock.held_by, hold.id), held_since=clock.held_since or self.now)
 
     def resume(self, hold_id: str) -> None:
         """End a hold; clocks that nothing else holds get the working time back that they stood still."""
+        if not self.case.has_hold(hold_id):
+            return
         self.case = replace(
             self.case,
             holds=tuple(hold for hold in self.case.holds if hold.id != hold_id),
-            clocks=tuple(self._freed(clock, hold_id) for clock in self.case.clocks),
+            clocks=tuple(self._freed(clock, hold_id) for clock in self.case.clocks if not ends(clock, hold_id)),
         )
-        self.stop(lambda clock: clock.topic is Topic.AWAY and hold_id == f"away:{clock.who}")
 
     def _freed(self, clock: Clock, hold_id: str) -> Clock:
         if hold_id not in clock.held_by:
@@ -246,6 +313,13 @@ def stops(hold: Hold, clock: Clock) -> bool:
     if clock.who is Who.STAFF or Role(clock.who) not in hold.roles:
         return False
     return clock.what is What.LAPSE if hold.id.startswith("subject:") else clock.topic in HOLDABLE
+
+
+def ends(clock: Clock, hold_id: str) -> bool:
+    """Whether this clock is there only to end that hold."""
+    return (clock.topic is Topic.AWAY and hold_id == f"away:{clock.who}") or (
+        clock.topic is Topic.LEGAL and hold_id == "legal"
+    )
 
 
 def pushed(clock: Clock, calendar: Calendar, since: datetime, worked: timedelta) -> Clock:

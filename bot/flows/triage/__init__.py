@@ -1,4 +1,4 @@
-"""Triage: one mail in, one reading out. Pure rules whose sums stay visible, so that a learned model can be set beside them.
+"""Triage: one mail in, one reading out, by rules whose sums stay visible, so that a learned model can join them.
 
 The labelling rules decide what each field means; every judgement carries the sentence it rests on. It only reads: what
 follows from a reading is decided elsewhere.
@@ -50,8 +50,9 @@ class _Items:
 def read(mail: Mail, known: tuple[Known, ...] = ()) -> Reading:
     """Reads a mail. `known` are the cases it may belong to.
 
-    The case is found by reply address or Message-ID; a subject number, or sender and assignment, only suggest one, and the
-    reason says so. At most CHARS_JUDGED_MAX characters of the body are judged; a reason about "limit" tells of a cut.
+    The case is found by reply address or Message-ID; a subject number, or sender and assignment, only suggest one, and
+    the reason says so. At most CHARS_JUDGED_MAX characters of the body are judged; a reason about "limit" tells of
+    a cut.
     """
     ids, on_ids = assignment_ids(mail, strict=False)
     where = place(mail, known, ids)
@@ -100,9 +101,10 @@ def _of_a_person(mail: Mail, known: tuple[Known, ...], told: tuple[Passage, ...]
     kind, where = basis.kind, basis.where
     role, on_role = speaks_for(mail, told, where, kind.kind, known)
     items = _items(mail, told, kind.kind, role, where.bound and basis.new is None)
-    purpose, on_purpose = None, ()
+    purpose: str | None = None
+    on_purpose: tuple[Reason, ...] = ()
     if where.case is not None or where.bound:
-        given = _given_now(mail, told, items) or bool(basis.on_ids and basis.on_ids[-1].where == "body")
+        given = _given_now(told, items) or bool(basis.on_ids and basis.on_ids[-1].where == "body")
         purpose, on_purpose = intent(mail, told, basis.new, given)
     raised = flags(mail, told, basis.ids, kind.kind)
     reasons = (*kind.reasons, *where.reasons, *on_role, *basis.on_ids, *on_purpose, *raised)
@@ -126,11 +128,12 @@ def _items(mail: Mail, told: tuple[Passage, ...], kind: str, role: str, follow_u
     )
 
 
-def _given_now(mail: Mail, told: tuple[Passage, ...], items: _Items) -> bool:
+def _given_now(told: tuple[Passage, ...], items: _Items) -> bool:
     """Whether an item stands in the new words, not only in what they quote."""
     new = {passage.text for passage in told if passage.where != "quote" and passage.voice is not Voice.US}
     return any(
-        found.there and any(reason.text.rstrip("…") in text for text in new for reason in found.reasons) for _, found in items.named()
+        found.there and any(reason.text.rstrip("…") in text for text in new for reason in found.reasons)
+        for _, found in items.named()
     )
 
 
@@ -142,8 +145,16 @@ class _Rest:
 
 
 def _reading(mail: Mail, basis: _Basis, role: str, items: _Items, rest: _Rest) -> Reading:
-    limit = (Reason("limit", f"only the first {CHARS_JUDGED_MAX} characters were judged", "body"),) if len(mail.text) > CHARS_JUDGED_MAX else ()
-    reasons = (*rest.reasons, *(reason for _, found in items.named() if found.there for reason in found.reasons), *limit)
+    limit = (
+        (Reason("limit", f"only the first {CHARS_JUDGED_MAX} characters were judged", "body"),)
+        if len(mail.text) > CHARS_JUDGED_MAX
+        else ()
+    )
+    reasons = (
+        *rest.reasons,
+        *(reason for _, found in items.named() if found.there for reason in found.reasons),
+        *limit,
+    )
     raised = {reason.about for reason in rest.raised}
     return Reading(
         kind=basis.kind.kind,
@@ -161,7 +172,11 @@ def _reading(mail: Mail, basis: _Basis, role: str, items: _Items, rest: _Rest) -
         flags=tuple(flag for flag in FLAGS if flag in raised),
         reasons=tuple(dict.fromkeys(reasons))[:REASONS_MAX],
         item_confidence=tuple((name, found.confidence) for name, found in items.named() if found.there),
-        scores=(("rating", round(basis.scores.rating, 2)), ("payment", round(basis.scores.payment, 2)), ("spam", round(basis.scores.spam, 2))),
+        scores=(
+            ("rating", round(basis.scores.rating, 2)),
+            ("payment", round(basis.scores.payment, 2)),
+            ("spam", round(basis.scores.spam, 2)),
+        ),
     )
 
 

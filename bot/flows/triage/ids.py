@@ -12,27 +12,46 @@ DIGITS_MIN, DIGITS_MAX, DIGITS_USUAL = 6, 10, 10
 IDS_MAX = 50
 
 _IN_LINK = re.compile(r"/assignments/details/(\d{6,10})(?!\d)", re.I)
-_LINK = re.compile(r"(?:https?://|www\.)\S{1,2000}|<[^<>\s]{1,300}@[^<>\s]{1,300}>|[\w.+-]{1,64}@[\w.-]{1,200}", re.I)
+_LINK = re.compile(
+    (
+        r"(?:https?://|www\.)\S{1,2000}|<[^<>\s]{1,300}@[^<>\s]{1,300}>|"
+        r"[\w.+-]{1,64}@[\w.-]{1,200}"
+    ),
+    re.I,
+)
 _NUMBER = re.compile(
-    r"(?<![\w$€£+])(?<!\d\.)([#+$€£(]{0,2})(\d{1,10}(?:(?:[ .\u2010-\u2013-]|\) ?)\d{1,10}){0,5}|\d{11,20})(?!\w)"
+    r"(?<![\w$€£+])(?<!\d\.)([#+$€£(]{0,2})(\d{1,10}(?:(?:[ .\u2010-\u2013-]|"
+    r"\) ?)\d{1,10}){0,5}|\d{11,20})(?!\w)"
 )
 _MARKED = re.compile(r"\b(wm|wo|wid|assignment|assign|job)[-#:_]{0,2}(?=\d)", re.I)
 _NOT_LABEL = re.compile(
-    r"(?:\b(?:phone|tel|telephone|telefon\w*|cell(?:phone)?|mobile|movil|handy|fax|ext|call(?: me)?|reach me|text me|whats ?app|sms|zip(?: ?code)?|"
-    r"plz|postal code|invoices?|inv|factura|facture|rechnung\w*|fatura|p\.?o\.?|purchase order|case|tickets?|tracking|ups|usps|fedex|"
-    r"serials?|s/n|sn|imei|account|acct|konto\w*|routing|iban|ein|ssn|license|licence|store|product code|code|confirmation|transaction|txn|"
-    r"reference|ref|claims?|policy|request|incident|member|user|usd|eur|worker|employee|company|profile|badge|model|part|sku|mac|pin|"
+    r"(?:\b(?:phone|tel|telephone|telefon\w*|cell(?:phone)?|mobile|movil|handy|fax|ext|"
+    r"call(?: me)?|reach me|text me|whats ?app|sms|zip(?: ?code)?|"
+    r"plz|postal code|invoices?|inv|factura|facture|rechnung\w*|fatura|p\.?o\.?|"
+    r"purchase order|case|tickets?|tracking|ups|usps|fedex|"
+    r"serials?|s/n|sn|imei|account|acct|konto\w*|routing|iban|ein|ssn|license|licence|store|"
+    r"product code|code|confirmation|transaction|txn|"
+    r"reference|ref|claims?|policy|request|incident|member|user|usd|eur|worker|employee|"
+    r"company|profile|badge|model|part|sku|mac|pin|"
     r"(?<!work )(?<!work-)orders?|bestellung|pedido)\b"
     r"(?:[ '’]*(?:numbers?|num|no|nr|id|is|at|on|me|us|for|und|and|or|y|et|e))*[ .:#=()-]*)$",
     re.I,
 )
 _LABEL = re.compile(
-    r"(?:\b(?:w\.?m|w\.?o|wid|work ?orders?|assignments?|assigments?|asignments?|assignment ids?|assign|jobs?|jobb|gigs?|asignaci[oó]n(?:es)?|"
-    r"trabajos?|orden de trabajo|auftr[aä]ge?|mission|affectation|tarefas?|trabalhos?|servi[cç]o|incarico|opdracht)\b"
+    r"(?:\b(?:w\.?m|w\.?o|wid|work ?orders?|assignments?|assigments?|asignments?|"
+    r"assignment ids?|assign|jobs?|jobb|gigs?|asignaci[oó]n(?:es)?|"
+    r"trabajos?|orden de trabajo|auftr[aä]ge?|mission|affectation|tarefas?|trabalhos?|"
+    r"servi[cç]o|incarico|opdracht)\b"
     r"(?:[ ]*(?:numbers?|num|no|nr|n[uú]mero|ids?|is|are|was|and|or|&))*[ .:#=(_-]*)$",
     re.I,
 )
-_AFTER_NOT = re.compile(r"^\W{0,3}(?:\(?(?:cell|mobile|phone|fax)\b|usd\b|eur\b|dollars?\b|euros?\b|bucks\b|%|views|followers|miles|pcs)", re.I)
+_AFTER_NOT = re.compile(
+    (
+        r"^\W{0,3}(?:\(?(?:cell|mobile|phone|fax)\b|usd\b|eur\b|dollars?\b|euros?\b|bucks\b|%|"
+        r"views|followers|miles|pcs)"
+    ),
+    re.I,
+)
 _LIST = re.compile(r"^(?:[ ]*[,;/&+][ ]*|[ ]+)(?:and|or|y|e|et|und|ou|o|nor|&)?[ #]*$", re.I)
 _OPENS_NAME = re.compile(r"[_\s]+")
 
@@ -40,7 +59,8 @@ _OPENS_NAME = re.compile(r"[_\s]+")
 def assignment_ids(mail: Mail, strict: bool) -> tuple[tuple[str, ...], tuple[Reason, ...]]:
     """The assignment IDs of a mail, digits only, in the order they appear, with the text each stands in.
 
-    `strict`: only numbers that are called an assignment or stand in an assignment's address (for machine mail, full of numbers).
+    `strict`: only numbers that are called an assignment or stand in an assignment's address; machine mail is full of
+    numbers.
     """
     found: dict[str, Reason] = {}
     for where, text in _places(mail):
@@ -75,14 +95,15 @@ def _in_text(text: str, strict: bool, named: bool) -> Iterator[tuple[str, str]]:
     text = _spread(_LINK.sub(" ", text))  # Addresses hold numbers of their own.
     previous: tuple[int, bool] | None = None  # where the number before ended, and whether it was an ID
     for number in _NUMBER.finditer(text):
+        if sum(map(str.isdigit, number[2])) < DIGITS_MIN:
+            continue
         before = text[max(0, number.start() - 40) : number.start()]
         listed = previous is not None and _LIST.match(text[previous[0] : number.start()]) is not None
         label = _label(before, previous[1] if previous is not None and listed else None)
         if _AFTER_NOT.match(text[number.end() : number.end() + 12]):
             label = False
         taken = tuple(_accepted(number[1], number[2], label, strict, named))
-        if len(re.sub(r"\D", "", number[2])) >= DIGITS_MIN or listed:
-            previous = (number.end(), bool(taken)) if taken or label is False else None
+        previous = (number.end(), bool(taken)) if taken or label is False else None
         for digits in taken:
             yield digits, _around(text, number.start(), number.end())
 
@@ -109,10 +130,10 @@ def _label(before: str, listed_after: bool | None) -> bool | None:
 
 def _accepted(mark: str, number: str, label: bool | None, strict: bool, named: bool) -> Iterator[str]:
     """The IDs that one run of digit groups holds; mostly none or one."""
-    if label is False or any(sign in mark for sign in "+$€£(") or (strict and not label):
+    if label is False or any(sign in mark for sign in "+$€£") or (strict and not label):
         return
     groups = re.findall(r"\d+", number)
-    if "." in number:
+    if "." in number or ")" in number or (not label and tuple(map(len, groups)) == (3, 7)):
         return
     if any(len(group) >= DIGITS_MIN for group in groups):
         for group in groups:
@@ -122,7 +143,7 @@ def _accepted(mark: str, number: str, label: bool | None, strict: bool, named: b
     labelled = label is True or "#" in mark
     while labelled and len(groups) > 2 and sum(map(len, groups)) > DIGITS_MAX:
         groups.pop()
-    if _grouped(number, groups, labelled):
+    if _grouped(groups, labelled):
         yield "".join(groups)
 
 
@@ -134,10 +155,10 @@ def _bare(digits: str, label: bool | None, named: bool, hashed: bool) -> bool:
     return len(digits) == DIGITS_USUAL or not digits.startswith("0")
 
 
-def _grouped(number: str, groups: list[str], label: bool) -> bool:
-    """Whether groups written apart ("441 233 8890", "4412-338-890") are one ID and not a phone, a date or a ZIP code."""
+def _grouped(groups: list[str], label: bool) -> bool:
+    """Whether groups written apart ("441 233 8890", "4412-338-890") are one ID, not a phone, a date or a ZIP code."""
     shape, total = tuple(len(group) for group in groups), sum(len(group) for group in groups)
-    if not DIGITS_MIN <= total <= DIGITS_MAX or len(groups) < 2 or ")" in number:
+    if not DIGITS_MIN <= total <= DIGITS_MAX or len(groups) < 2:
         return False
     if shape in {(4, 2, 2), (2, 2, 4), (1, 1, 4), (1, 2, 4), (2, 1, 4), (2, 2, 2), (3, 2, 4)}:
         return False
@@ -150,9 +171,17 @@ def _grouped(number: str, groups: list[str], label: bool) -> bool:
 def _is_date(digits: str) -> bool:
     """Whether six or eight digits read as a date of this century: 20260302, 03022026, 030226."""
     if len(digits) == 8:
-        tries = ((digits[:4], digits[4:6], digits[6:]), (digits[4:], digits[:2], digits[2:4]), (digits[4:], digits[2:4], digits[:2]))
+        tries = (
+            (digits[:4], digits[4:6], digits[6:]),
+            (digits[4:], digits[:2], digits[2:4]),
+            (digits[4:], digits[2:4], digits[:2]),
+        )
     elif len(digits) == 6:
-        tries = (("20" + digits[4:], digits[:2], digits[2:4]), ("20" + digits[4:], digits[2:4], digits[:2]), ("20" + digits[:2], digits[2:4], digits[4:]))
+        tries = (
+            ("20" + digits[4:], digits[:2], digits[2:4]),
+            ("20" + digits[4:], digits[2:4], digits[:2]),
+            ("20" + digits[:2], digits[2:4], digits[4:]),
+        )
     else:
         return False
     return any(_valid(int(year), int(month), int(day)) for year, month, day in tries)

@@ -45,8 +45,26 @@ class Passage:
         return Reason(about, text, self.where)
 
 
-_STRAIGHT = str.maketrans({"’": "'", "‘": "'", "´": "'", "`": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
-                           "–": "-", "—": "-", "‑": "-", "\u00ad": None, "\u200b": None, "ß": "ss", "…": "..."})  # fmt: skip
+_STRAIGHT = str.maketrans(
+    {
+        "’": "'",
+        "‘": "'",
+        "´": "'",
+        "`": "'",
+        "“": '"',
+        "”": '"',
+        "„": '"',
+        "«": '"',
+        "»": '"',
+        "–": "-",
+        "—": "-",
+        "‑": "-",
+        "\u00ad": None,
+        "\u200b": None,
+        "ß": "ss",
+        "…": "...",
+    }
+)
 
 
 def plain(text: str) -> str:
@@ -64,7 +82,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 
 _END = re.compile(r"(?<=[.!?…])[\"')\]]?\s+(?=[\"'(¿¡\[]?\w)")
-_ABBREVIATED = re.compile(r"(?:^|[\s(])(?:mr|mrs|ms|dr|no|nr|st|vs|ca|approx|\w|\d{1,2})\.$", re.I)
+_ABBREVIATED = re.compile(r"(?:^|[\s(.])(?:mr|mrs|ms|dr|no|nr|st|vs|ca|approx|\w|\d{1,2})\.$", re.I)
 
 
 def sentences(text: str) -> Iterator[str]:
@@ -110,10 +128,13 @@ def _unwrapped(text: str) -> Iterator[str]:
 _DAY = r"(?:mon|tue|tues|wed|thu|thur|thurs|fri|sat|sun)(?:[a-z]{0,6})?"
 _STAMP = (
     rf"(?:{_DAY},? +)?"
-    r"(?:\d{4}-\d\d-\d\d|\d{1,2}[/.]\d{1,2}(?:[/.]\d{2,4})?|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6} \d{1,2}(?:, \d{4})?)?"
+    r"(?:\d{4}-\d\d-\d\d|\d{1,2}[/.]\d{1,2}(?:[/.]\d{2,4})?|(?:jan|feb|mar|apr|may|jun|jul|"
+    r"aug|sep|oct|nov|dec)[a-z]{0,6} \d{1,2}(?:, \d{4})?)?"
     r"(?:,? *(?:at )?\d{1,2}:\d\d(?::\d\d)? *(?:[ap]\.?m\.?)?)?"
 )
-_CHAT = re.compile(rf"^[\[(]?(?P<stamp>{_STAMP})[\])]? *[-–|]? *(?P<who>[^\W\d][\w .'()-]{{0,38}}?): +(?P<said>\S.*)$", re.I)
+_CHAT = re.compile(
+    rf"^[\[(]?(?P<stamp>{_STAMP})[\])]? *[-–|]? *(?P<who>[^\W\d][\w .'()-]{{0,38}}?): +(?P<said>\S.*)$", re.I
+)
 _WHO_SENDER = {"me", "i", "myself", "us", "yo", "ich", "moi", "eu"}
 _WHO_CLIENT = ("client", "buyer", "customer", "company", "cliente", "kunde", "manager", "dispatch")
 _WHO_WORKER = ("worker", "tech", "technician", "contractor", "provider", "tecnico", "techniker")
@@ -129,7 +150,7 @@ class ChatLine:
 
 
 def chat_line(line: str) -> ChatLine | None:
-    """The line as a chat line, if it reads like one: a time and a name, or one of the words for a side, then a colon."""
+    """The line as a chat line, if it reads like one: a time and a name, or a word for a side, then a colon."""
     match = _CHAT.match(line[:600])
     if match is None:
         return None
@@ -152,12 +173,28 @@ def _voice_of(who: str, writer: str) -> Voice:
 
 _ADDRESS = re.compile(r"[\w.+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}")
 _WROTE = re.compile(
-    r"^(?:on|le|am|el|em|il|op)\b.{4,250}\b(?:wrote|a écrit|schrieb|escribi[óo]|escreveu|ha scritto|schreef)\b.{0,80}:?$", re.I
+    (
+        r"^(?:on|le|am|el|em|il|op)\b.{4,250}\b(?:wrote|a écrit|schrieb|escribi[óo]|escreveu|"
+        r"ha scritto|schreef)\b.{0,80}:?$"
+    ),
+    re.I,
 )
 _FROM = re.compile(r"^\*?(?:from|von|de|da|van)\*?\s?:\s*\*?\s*(?P<who>\S.*)$", re.I)
-_SENT = re.compile(r"^\*?(?:sent|date|gesendet|datum|enviado(?: el)?|envoyé|fecha|data)\*?\s?:\s*(?P<when>\S.*)$", re.I)
+_SENT = re.compile(
+    (
+        r"^\*?(?:sent|date|gesendet|datum|enviado(?: el)?|envoyé|fecha|"
+        r"data)\*?\s?:\s*(?P<when>\S.*)$"
+    ),
+    re.I,
+)
 _OTHER_HEADER = re.compile(r"^\*?(?:to|cc|an|para|à|subject|betreff|asunto|objet|assunto|reply-to)\*?\s?:", re.I)
-_RULE = re.compile(r"^[-_=* ]{3,}|forwarded message|original message|weitergeleitete nachricht|mensaje reenviado", re.I)
+_RULE = re.compile(
+    (
+        r"^[-_=* ]{3,}|forwarded message|original message|weitergeleitete nachricht|"
+        r"mensaje reenviado"
+    ),
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +240,8 @@ def _quoted(mail: Mail, lines: list[str], known: tuple[Known, ...], bound: bool)
 
 _HANDS_OVER = (
     r"\b(?:client|buyer|customer|he|she|they|company|manager|cliente|kunde)\b.{0,40}"
-    r"\b(?:wrote|said|told|replied|answered|sent|texted|response|reply|answer|words|message|explanation)\b.{0,40}:$"
+    r"\b(?:wrote|said|told|replied|answered|sent|texted|response|reply|answer|words|message|"
+    r"explanation)\b.{0,40}:$"
 )
 
 
@@ -219,7 +257,12 @@ def _new(mail: Mail, text: str, where: str) -> Iterator[Passage]:
             if chat is not None:
                 voice, said, stamped = _voice_of(chat.who, mail.sender.name), chat.said, chat.stamp or None
             low = plain(said)
-            if first and handed_over and compiled(r"\b(?:i|my|me)\b").search(low) and not compiled(r"\byour?\b").search(low):
+            if (
+                first
+                and handed_over
+                and compiled(r"\b(?:i|my|me)\b").search(low)
+                and not compiled(r"\byour?\b").search(low)
+            ):
                 voice = Voice.SENDER
             yield Passage(said, low, where, voice, stamped)
             first = False

@@ -4,7 +4,7 @@ from bot.sandbox.slack.courier import Hook
 from bot.sandbox.slack.faults import Fault
 from bot.sandbox.slack.manifest import Manifest
 from bot.sandbox.slack.manifest import read as read_manifest
-from bot.sandbox.slack.people import Answer, People
+from bot.sandbox.slack.people import Answer, People, Spot
 from bot.sandbox.slack.state import Channel, Clocks, Kind, Person, UserGroup, Workspace
 from bot.sandbox.slack.web import Options, SlackStandIn
 
@@ -20,6 +20,7 @@ __all__ = [
     "People",
     "Person",
     "SlackStandIn",
+    "Spot",
     "UserGroup",
     "Workspace",
     "read_manifest",

@@ -74,12 +74,16 @@ class Arguments:
             raise Refused(error) from None
 
 
+ANYWHERE = frozenset({"token", "team_id"})
+"""Taken everywhere: Bolt's client in a listener puts team_id into every call (measured)."""
+
+
 def check(method: Method, values: Obj) -> Arguments:
     """The call's arguments, or the refusal for a missing or unknown one.
 
     Slack ignores most arguments it does not know; the stand-in refuses them by name, because they are always mistakes.
     """
-    given: Obj = {name: value for name, value in values.items() if name != "token" and value is not None}
+    given: Obj = {name: value for name, value in values.items() if name not in ANYWHERE and value is not None}
     unknown = sorted(set(given) - method.required - method.optional)
     if unknown:
         raise Refused("invalid_arguments", tuple(f"[ERROR] unknown argument: {name}" for name in unknown))

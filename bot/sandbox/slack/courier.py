@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -45,11 +45,11 @@ class Hook:
 
 @dataclass(slots=True)
 class Line:
-    """One Socket Mode connection and the acknowledgements it owes."""
+    """One Socket Mode connection. `warned`: told to reconnect; used only while there is no other."""
 
     socket: WebSocket
-    waiting: dict[str, asyncio.Future[Outcome]] = field(default_factory=dict)
-    closing: bool = False
+    warned: bool = False
+    carried: int = 0
 
 
 class Courier:
@@ -66,6 +66,7 @@ class Courier:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.attempts = 0
         self._turn = 0
+        self._waiting: dict[str, asyncio.Future[Outcome]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way = 0
         self._to_resend = 0
@@ -83,7 +84,7 @@ class Courier:
         return self._to_resend
 
     def send(self, delivery: Delivery) -> Future[Outcome]:
-        """Deliver; the future has the outcome: of the first attempt acknowledged, or of the last one."""
+        """Deliver; the future has the outcome once acknowledged, or when an event is put off until a later resend."""
         done: Future[Outcome] = Future()
         if delivery.kind is Envelope.EVENT and self.faults.take(Fault.LOSE_EVENTS):
             done.set_result(Outcome(acked=False, reason="lost"))
@@ -123,6 +124,8 @@ class Courier:
             while not outcome.acked and delivery.kind is Envelope.EVENT and tries < len(RESEND_AFTER_S):
                 if outcome.reason == "no_retry":
                     break
+                if RESEND_AFTER_S[tries] > 0 and not done.done():
+                    done.set_result(outcome)  # Whoever waits for the bot need not wait for a later resend.
                 await self._wait(RESEND_AFTER_S[tries])
                 tries += 1
                 self._count(under_way=1)
@@ -163,7 +166,7 @@ class Courier:
 
     async def _over_socket(self, delivery: Delivery, number: int, reason: str) -> Outcome:
         """One envelope over the next connection in turn. Source: Slack, "Using Socket Mode", several connections."""
-        open_lines = [line for line in self.lines if not line.closing]
+        open_lines = [line for line in self.lines if not line.warned] or self.lines
         if not open_lines:
             return Outcome(acked=False, reason="connection_failed")
         self._turn += 1
@@ -178,7 +181,8 @@ class Courier:
         if delivery.kind is Envelope.EVENT:
             envelope |= {"retry_attempt": number, "retry_reason": reason}
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        line.waiting[envelope_id] = answer
+        self._waiting[envelope_id] = answer
+        line.carried += 1
         try:
             await line.socket.send_text(json.dumps(envelope))
             return await asyncio.wait_for(answer, self.ack_s)
@@ -187,7 +191,7 @@ class Courier:
         except (RuntimeError, WebSocketDisconnect):
             return Outcome(acked=False, reason="connection_failed")
         finally:
-            line.waiting.pop(envelope_id, None)
+            del self._waiting[envelope_id]
 
     async def serve(self, socket: WebSocket, hello: Obj) -> None:
         """One connection from hello to its end. An eleventh is turned away."""
@@ -201,28 +205,26 @@ class Courier:
         try:
             await socket.send_text(json.dumps(hello | {"num_connections": len(self.lines)}))
             while True:
-                self._acknowledged(line, await socket.receive_text())
+                self._acknowledged(await socket.receive_text())
         except (WebSocketDisconnect, RuntimeError, KeyError):
             pass  # The other side is gone, or this side closed it.
         finally:
             self.lines.remove(line)
-            for answer in line.waiting.values():
-                if not answer.done():
-                    answer.set_result(Outcome(acked=False, reason="connection_failed"))
 
-    def _acknowledged(self, line: Line, message: str) -> None:
+    def _acknowledged(self, message: str) -> None:
+        """Counts on whatever socket it comes: after a reconnect the SDK acknowledges over the new one (measured)."""
         try:
             ack = parse_obj(message)
         except ValueError:
             return
-        answer = line.waiting.get(text(ack, "envelope_id"))
+        answer = self._waiting.get(text(ack, "envelope_id"))
         if answer is None or answer.done() or self.faults.take(Fault.LOSE_ACKS):
             return
         answer.set_result(Outcome(acked=True, body=ack.get("payload")))
 
     async def refresh(self, line: Line, warning_s: float) -> None:
         """Slack's refresh of a connection: a warning, then the disconnect. Source: Slack, "Using Socket Mode"."""
-        line.closing = True  # Nothing new goes over it, as on the real one.
+        line.warned = True
         info: Obj = {"debug_info": {"host": "applink-sandbox"}}
         await line.socket.send_text(json.dumps({"type": "disconnect", "reason": "warning"} | info))
         await asyncio.sleep(warning_s)

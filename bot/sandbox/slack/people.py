@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
 
-from bot.sandbox.slack import calls, checks, forms, mrkdwn, payloads
+from bot.sandbox.slack import chat, checks, files, forms, mrkdwn, payloads, reactions, views
 from bot.sandbox.slack.arguments import Refused
 from bot.sandbox.slack.checks import elements_of
 from bot.sandbox.slack.shapes import Json, Obj, clone, flag, listed, obj, objs, text
@@ -128,13 +128,13 @@ class People:
             with space.lock:
                 room = self._room(user, channel)
                 self._can_write(room, None)
-                record = calls.new_file(space, name, len(content), user)
+                record = files.new_file(space, name, len(content), user)
                 record.content = content
                 body, block = mrkdwn.typed(words, space.handles())
                 message = space.user_message(user, body, block) if words else space.user_message(user, "", {})
                 if not words:
                     message.pop("blocks")
-                calls.share(space, room, message, [record])
+                files.share(space, room, message, [record])
         except CannotDo as refusal:
             return Answer(ok=False, error=str(refusal))
         return Answer(ok=True, ts=text(message, "ts"))
@@ -146,7 +146,7 @@ class People:
                 room = self._room(user, channel)
                 if ts not in room.messages:
                     raise CannotDo("message_not_found")
-                calls.react(self.space, room, room.messages[ts], name, user)
+                reactions.react(self.space, room, room.messages[ts], name, user)
         except (CannotDo, Refused) as refusal:
             return Answer(ok=False, error=str(refusal))
         return Answer(ok=True)
@@ -323,9 +323,9 @@ class People:
                 if problems:
                     raise Refused("invalid_arguments", problems)
                 if how == "push":
-                    calls.show(self.space, view, user)
+                    views.show(self.space, view, user)
                 else:
-                    calls.replace_view(self.space, shown, view)
+                    views.replace_view(self.space, shown, view)
             case other:
                 raise CannotDo(f"invalid_response_action: {other}")
         return Answer(ok=True, body=answer)
@@ -361,7 +361,7 @@ class People:
             body: Json = {"text": outcome.body} if isinstance(outcome.body, str) else outcome.body
             if isinstance(body, dict) and body:
                 with space.lock:
-                    calls.post_said(space, calls.said(space, body, room.id, command), body, room.id, user)
+                    chat.post_said(space, chat.said(space, body, room.id, command), body, room.id, user)
             return Answer(ok=True, body=body)
         except CannotDo as refusal:
             return Answer(ok=False, error=str(refusal))

@@ -23,7 +23,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from bot.sandbox.slack import arguments, calls
+from bot.sandbox.slack import arguments, chat
+from bot.sandbox.slack.access import need
 from bot.sandbox.slack.arguments import Refused
 from bot.sandbox.slack.calls import CALLS
 from bot.sandbox.slack.courier import ACK_S, Courier, Hook, post, signed
@@ -112,7 +113,8 @@ class SlackStandIn:
     def stop(self) -> None:
         """Close sockets, give up deliveries, end the thread."""
         self._server.should_exit = True
-        self._thread.join(START_S)
+        if self._thread.is_alive():
+            self._thread.join(START_S)
         self._listener.close()
 
     def wait_connected(self, lines: int = 1, timeout_s: float = 10.0) -> bool:
@@ -129,16 +131,20 @@ class SlackStandIn:
         """Open sockets."""
         return len(self.courier.lines)
 
-    def refresh(self) -> None:
-        """Ask every socket to reconnect, as Slack does about every hour."""
-        for line in tuple(self.courier.lines):
+    def hang_up(self) -> None:
+        """Close every socket without a word; the bot may come back at once."""
+        self._soon(self.courier.hang_up())
+
+    def refresh(self, most: int | None = None) -> None:
+        """Ask sockets to reconnect (all, or at most so many), as Slack does every few hours."""
+        for line in tuple(self.courier.lines)[:most]:
             self._soon(self.courier.refresh(line, self.options.warning_s))
 
     def set_fault(self, fault: Fault, *, methods: tuple[str, ...] = (), times: int | None = None) -> None:
-        """From now on fail like this; `down` hangs up the sockets too."""
+        """From now on fail like this (`faults.set` has more to choose); `down` hangs up the sockets too."""
         self.faults.set(fault, methods=methods, times=times)
         if fault is Fault.DOWN:
-            self._soon(self.courier.hang_up())
+            self.hang_up()
 
     def verify_request_url(self) -> bool:
         """Whether the request URL answers Slack's url_verification. Source: Slack, "url_verification"."""
@@ -259,7 +265,7 @@ class SlackStandIn:
             if method.name == "apps.connections.open":
                 return self._new_ticket()
             if not method.name.startswith("conversations."):  # Those need the scope of the channel's kind.
-                calls.need(self.space, *sorted(method.scopes))
+                need(self.space, *sorted(method.scopes))
             with self.space.lock:
                 return {"ok": True} | CALLS[method.name](self.space, args)
         except Refused as refusal:
@@ -342,7 +348,7 @@ class SlackStandIn:
             return PlainTextResponse("invalid_payload", status_code=400)
         try:
             with self.space.lock:
-                calls.respond(self.space, request.path_params["secret"], body)
+                chat.respond(self.space, request.path_params["secret"], body)
         except Refused as refusal:
             return JSONResponse(refusal.body(), status_code=404 if refusal.error.endswith("_url") else 200)
         return PlainTextResponse("ok")

@@ -1,4 +1,4 @@
-"""Reads the labelled mails under tests/triage and measures readings against their labels."""
+"""Reads the labelled mails beside it and measures readings against their labels."""
 
 import json
 import re
@@ -10,11 +10,21 @@ from pathlib import Path
 from bot.flows.mail import Address, Attachment, Mail, Nature, Verdict
 from bot.flows.triage import FLAGS, Known, Reading, read
 
-FOLDER = Path(__file__).parent / "triage"
+FOLDER = Path(__file__).parent
 ITEMS = ("worker_explanation", "client_explanation", "timeline")
 FIELDS = (
-    "kind", "sender_role", "assignment_ids", "has_worker_explanation", "has_client_explanation", "has_timeline", "intent", "case", "party", "lang", "flags",
-)  # fmt: skip
+    "kind",
+    "sender_role",
+    "assignment_ids",
+    "has_worker_explanation",
+    "has_client_explanation",
+    "has_timeline",
+    "intent",
+    "case",
+    "party",
+    "lang",
+    "flags",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +40,11 @@ def known_cases() -> tuple[Known, ...]:
     """The open cases that the mails refer to."""
     made = []
     for line in (FOLDER / "known.jsonl").read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        made.append(Known(**{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}))
+        case = json.loads(line)
+        many = {
+            name: tuple(case[name]) for name in ("assignment_ids", "worker", "client", "message_ids", "reply_addresses")
+        }
+        made.append(Known(case["number"], case["kind"], **many))
     return tuple(made)
 
 
@@ -62,10 +75,16 @@ def _labels(words: list[str]) -> dict[str, object]:
     assert not unknown, unknown
     lang = named.get("lang", "en")
     return {
-        "kind": kind, "sender_role": role, "assignment_ids": {word for word in rest if word.isdigit()}, "flags": {word for word in rest if word in FLAGS},
-        "intent": named.get("intent"), "case": named.get("case"), "party": named.get("party"), "lang": None if lang == "-" else lang,
+        "kind": kind,
+        "sender_role": role,
+        "assignment_ids": {word for word in rest if word.isdigit()},
+        "flags": {word for word in rest if word in FLAGS},
+        "intent": named.get("intent"),
+        "case": named.get("case"),
+        "party": named.get("party"),
+        "lang": None if lang == "-" else lang,
         **{f"has_{item}": (item in rest) if item in asked else None for item in ITEMS},
-    }  # fmt: skip
+    }
 
 
 def _mail(head: list[str], body: str) -> Mail:
@@ -81,14 +100,31 @@ def _mail(head: list[str], body: str) -> Mail:
     quoted = [line for line in lines if line.startswith("|")]
     new = "\n".join(line for line in lines if not line.startswith("|")).strip()
     answered = tuple(mid for case in known_cases() if case.number == one("case", "") for mid in case.message_ids[:1])
-    sender, to = _address(one("from", "Sam Reyes <sam@fieldhands.example>")), one("token", "support@market.example")
+    to = one("token", "support@market.example")
     return Mail(
-        message_id="<one@mail.example>", in_reply_to=answered, references=answered, date=datetime.fromisoformat(one("date", "2026-03-12T15:00+00:00")).astimezone(UTC),
-        utc_offset_minutes=0, sender=sender, reply_to=(), to=(_address(to),), cc=(), recipients=(to,), subject=one("subject", ""),
-        text="\n".join(re.sub(r"^\| ?", "", line) for line in lines), reply_text=new if quoted else None, links=tuple(headers.get("link", ())),
-        attachments=tuple(map(_attachment, headers.get("attachment", ()))), nature=Nature(one("nature", "person")), signals=(), bounce=None, returns_on=None,
-        verdict=Verdict.PASS, verdict_reason="", defects=(),
-    )  # fmt: skip
+        message_id="<one@mail.example>",
+        in_reply_to=answered,
+        references=answered,
+        date=datetime.fromisoformat(one("date", "2026-03-12T15:00+00:00")).astimezone(UTC),
+        utc_offset_minutes=0,
+        sender=_address(one("from", "Sam Reyes <sam@fieldhands.example>")),
+        reply_to=(),
+        to=(_address(to),),
+        cc=(),
+        recipients=(to,),
+        subject=one("subject", ""),
+        text="\n".join(re.sub(r"^\| ?", "", line) for line in lines),
+        reply_text=new if quoted else None,
+        links=tuple(headers.get("link", ())),
+        attachments=tuple(map(_attachment, headers.get("attachment", ()))),
+        nature=Nature(one("nature", "person")),
+        signals=(),
+        bounce=None,
+        returns_on=None,
+        verdict=Verdict.PASS,
+        verdict_reason="",
+        defects=(),
+    )
 
 
 def _address(written: str) -> Address:
@@ -115,7 +151,8 @@ def wrong(labelled: Labelled, reading: Reading) -> Iterator[tuple[str, object, o
 
 def measured(file: str) -> tuple[dict[str, float], list[str]]:
     """The share of mails read rightly, a field, and a line for each mistake. An item counts where it is asked for."""
-    right, asked, mistakes = dict.fromkeys(FIELDS, 0), dict.fromkeys(FIELDS, 0), []
+    right, asked = dict.fromkeys(FIELDS, 0), dict.fromkeys(FIELDS, 0)
+    mistakes: list[str] = []
     cases = known_cases()
     for labelled in corpus(file):
         reading = read(labelled.mail, cases)

@@ -1,0 +1,664 @@
+"""The commands of `parley`: what an operator types, and what comes back. Exit status 0: done; 1: something is wrong and
+was said; 2: the command or the settings cannot be used.
+
+Everything heavy is imported inside its command, so that `parley triage` answers at once.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from bot.flows.case import Case
+    from bot.flows.policy import Policy
+    from bot.flows.triage import Known
+    from bot.storage.store import Store
+
+OK, WRONG, USAGE = 0, 1, 2
+ENV_FILE = Path(".env")
+RAW_BYTES_MAX = 64 * 1024 * 1024
+
+
+class Stop(Exception):
+    """End the command with a message on stderr and an exit status."""
+
+    def __init__(self, message: str, status: int = WRONG) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parser = build()
+    given = parser.parse_args(arguments)
+    act: Callable[[argparse.Namespace], int] = given.act
+    try:
+        return act(given)
+    except Stop as stop:
+        print(stop, file=sys.stderr)
+        return stop.status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Whoever read us has gone; say nothing more.
+        return OK
+    except KeyboardInterrupt:
+        return 130
+
+
+def build() -> argparse.ArgumentParser:
+    """The commands with their options; `--help` of each is written to be read."""
+    parser = argparse.ArgumentParser(
+        prog="parley",
+        description="Parley facilitates rating and payment disputes: it reads the support mailbox, asks each party for "
+        "what is missing, keeps the clocks, and hands an impasse to a person.",
+        epilog="Settings come from the environment or a .env file in this folder; docs/settings.md lists them.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, act: Callable[[argparse.Namespace], int], text: str, more: str = "") -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}. {more}".strip(), formatter_class=_Help
+        )
+        command.set_defaults(act=act)
+        return command
+
+    _add_running(add)
+    _add_reading(add)
+    _add_looking(add)
+    return parser
+
+
+Add = Callable[..., argparse.ArgumentParser]
+
+
+class _Help(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=100)
+
+
+def _add_running(add: Add) -> None:
+    add(
+        "run",
+        run,
+        "run the bot until it is told to stop (SIGTERM or Ctrl-C)",
+        "An SQLite database is migrated first, after a backup beside it. Without the Slack settings it works by mail "
+        "alone.",
+    ).add_argument("--log", choices=("text", "json"), default="text", help="how log lines look (default: text)")
+    add(
+        "migrate",
+        migrate,
+        "bring the database to this version's schema",
+        "Does nothing if it is there already. Needs only PARLEY_DATABASE_URL.",
+    )
+    doctor_command = add(
+        "doctor",
+        doctor,
+        "check settings, database, mailbox, mail server and directory, with a hint for each failure",
+        "Nothing is changed and no mail is sent. Exit status 1 if something is wrong.",
+    )
+    doctor_command.add_argument("--json", action="store_true", help="one JSON object a check")
+
+
+def _add_reading(add: Add) -> None:
+    triage_command = add(
+        "triage",
+        triage,
+        "show how mails are read: kind, assignment, items, intent, and the sentence each judgement rests on",
+        "Prints one JSON object a file. Needs no settings and no database. A file that cannot be read gives an object "
+        "with `error`, and exit status 1.",
+    )
+    triage_command.add_argument(
+        "files", nargs="+", metavar="FILE", help="a mail as it came (.eml); - is standard input"
+    )
+    triage_command.add_argument(
+        "--known",
+        metavar="CASES.jsonl",
+        type=Path,
+        help="the cases that follow-ups may belong to, one JSON object a line",
+    )
+    triage_command.add_argument("--authserv-id", metavar="NAME", help="believe Authentication-Results of this server")
+    replay_command = add(
+        "replay",
+        replay,
+        "list what lies in quarantine, or have it read again",
+        "Without a number it lists. A replayed mail is read by the running bot within a second.",
+    )
+    replay_command.add_argument("numbers", nargs="*", type=int, metavar="NUMBER", help="the rows to read again")
+    replay_command.add_argument("--all", action="store_true", help="everything in quarantine")
+    replay_command.add_argument("--json", action="store_true", help="one JSON object a row")
+    assignments = add(
+        "assignments",
+        _usage,
+        "import the table of assignments, which tells who is behind each",
+        "Columns: assignment_id worker_name worker_email client_name client_email, and perhaps worker_zone client_zone "
+        "amount approved_on due_on paid_on.",
+    )
+    what = assignments.add_subparsers(metavar="import", required=True)
+    importing = what.add_parser(
+        "import",
+        help="import a CSV file; rows with a known ID are replaced, others stay",
+        description="Import a CSV file, all of it or nothing. Rows with a known ID are replaced, others stay.",
+        formatter_class=_Help,
+    )
+    importing.add_argument("file", type=Path, metavar="FILE.csv")
+    importing.set_defaults(act=import_assignments)
+
+
+def _add_looking(add: Add) -> None:
+    cases_command = add("cases", cases, "list the open cases: stage, who is awaited, what is due next")
+    cases_command.add_argument("--all", action="store_true", help="closed ones too")
+    cases_command.add_argument("--json", action="store_true", help="one JSON object a case")
+    for name, act, text in (
+        ("show", show, "show one case: parties, items, clocks, letters, mails"),
+        ("why", why, "tell one case's story: what happened and why, who is awaited, what comes next and when"),
+    ):
+        command = add(name, act, text)
+        command.add_argument("case", metavar="CASE", help="its number: D-1042 or 1042")
+        command.add_argument("--json", action="store_true", help="as JSON")
+    policy_command = add(
+        "policy",
+        policy,
+        "show the policy in force, and where each line comes from",
+        "Reads PARLEY_POLICY, or the file given. Exit status 2, with every wrong line, if it cannot be in force.",
+    )
+    policy_command.add_argument("file", nargs="?", type=Path, metavar="FILE.toml", help="a file to try instead")
+    policy_command.add_argument("--json", action="store_true", help="one JSON object a line")
+    letters_command = add(
+        "letters",
+        letters,
+        "show the letters with sample facts, as they would leave",
+        "Without a name it lists them. Reads PARLEY_TEMPLATES and PARLEY_POLICY.",
+    )
+    letters_command.add_argument("name", nargs="?", help="a letter, such as notice")
+    letters_command.add_argument(
+        "--html", metavar="DIR", type=Path, help="write every sample as an HTML file to this folder"
+    )
+    letters_command.add_argument("--json", action="store_true", help="one JSON object a sample")
+
+
+# --- Running ----------------------------------------------------------------------------------------------------------
+
+
+def run(given: argparse.Namespace) -> int:
+    """`parley run`."""
+    stopping = threading.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stopping.set())
+    from bot import app
+    from bot.flows.policy import PolicyError
+    from bot.settings import SettingsError, load
+    from bot.storage.schema import NewerSchema
+    from bot.telemetry import LogFormat, set_up_logs
+
+    try:
+        settings = load(os.environ, ENV_FILE)
+        values = app.load_values(settings)
+    except (SettingsError, PolicyError) as wrong:
+        raise Stop(f"Parley cannot start:\n{_indented(wrong)}", USAGE) from None
+    set_up_logs(LogFormat.JSON if given.log == "json" else LogFormat.CONSOLE)
+    try:
+        app.run(settings, values, stopping)
+    except (app.NotMigrated, NewerSchema) as wrong:
+        raise Stop(str(wrong)) from None
+    return OK
+
+
+def migrate(_: argparse.Namespace) -> int:
+    """`parley migrate`."""
+    from bot.storage import schema
+
+    url = _database_url()
+    with _database_errors():
+        try:
+            done = schema.migrate(url)
+        except RuntimeError as wrong:
+            raise Stop(str(wrong)) from None
+    print("The schema is now this version's." if done else "The schema is this version's already.")
+    return OK
+
+
+def doctor(given: argparse.Namespace) -> int:
+    """`parley doctor`."""
+    from bot.doctor import check_up
+
+    wrong = False
+    for check in check_up(os.environ, ENV_FILE):
+        wrong = wrong or not check.ok
+        if given.json:
+            _print_json({"check": check.name, "ok": check.ok, "found": check.found, "hint": check.hint})
+        else:
+            print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
+            if check.hint:
+                print(_indented(check.hint, "      "))
+    return WRONG if wrong else OK
+
+
+# --- Reading ----------------------------------------------------------------------------------------------------------
+
+
+def triage(given: argparse.Namespace) -> int:
+    """`parley triage`."""
+    from bot.flows.triage import as_json, read
+    from bot.mail.parse import Unreadable, parse
+
+    known = _known(given.known) if given.known else ()
+    status = OK
+    for name in given.files:
+        try:
+            mail = parse(_raw(name), given.authserv_id)
+            _print_json(as_json(read(mail, known), mail, name))
+        except (OSError, Unreadable) as wrong:
+            reason = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
+            _print_json({"file": name, "error": reason})
+            status = WRONG
+    return status
+
+
+def _raw(name: str) -> bytes:
+    if name == "-":
+        return sys.stdin.buffer.read(RAW_BYTES_MAX)
+    with Path(name).open("rb") as file:
+        return file.read(RAW_BYTES_MAX)
+
+
+def _known(path: Path) -> "tuple[Known, ...]":
+    """The cases of a JSON-lines file. Raises `Stop` with the first wrong line."""
+    from bot.flows.triage import Known
+
+    names = ("assignment_ids", "worker", "client", "message_ids", "reply_addresses")
+    found = []
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise Stop(f"{path}: cannot be read: {wrong}", USAGE) from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            case = json.loads(line)
+            label = case.get("number") or case["case"]
+            lists = {name: tuple(str(each) for each in _as_list(case.get(name))) for name in names}
+            found.append(Known(number=str(label), kind=case.get("kind"), **lists))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            should = (
+                '{"number": "D-1042", "kind": "payment", "assignment_ids": ["4471829360"], "worker": [], "client": []}'
+            )
+            raise Stop(f"{path}, line {number}: it should be an object such as {should}", USAGE) from None
+    return tuple(found)
+
+
+def _as_list(value: object) -> list[object]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def replay(given: argparse.Namespace) -> int:
+    """`parley replay`."""
+    with _store() as store:
+        with store.read() as tx:
+            rows = tx.inbox.quarantined(limit=10_000)
+        if not given.numbers and not given.all:
+            for row in rows:
+                facts = {"number": row.id, "received_at": row.received_at.isoformat(), "reason": row.reason}
+                if given.json:
+                    _print_json(facts)
+                else:
+                    print(f"{row.id:>8}  {row.received_at:%Y-%m-%d %H:%M} UTC  {row.reason}")
+            if not rows and not given.json:
+                print("Nothing lies in quarantine.")
+            return OK
+        there = {row.id for row in rows}
+        wanted = sorted(there) if given.all else given.numbers
+        unknown = [str(number) for number in wanted if number not in there]
+        if unknown:
+            raise Stop(f"Not in quarantine: {', '.join(unknown)}. `parley replay` lists what is.")
+        with store.begin() as tx:
+            for number in wanted:
+                tx.inbox.replay(number)
+    print(f"{len(wanted)} to be read again; the running bot does it within a second.")
+    return OK
+
+
+def import_assignments(given: argparse.Namespace) -> int:
+    """`parley assignments import`."""
+    from bot.directory import Directory, ImportRefused
+
+    try:
+        text = given.file.read_text("utf-8-sig")
+    except OSError as wrong:
+        raise Stop(f"{given.file}: cannot be read: {wrong.strerror}") from None
+    except UnicodeDecodeError:
+        raise Stop(f"{given.file}: is not UTF-8 text; save it as CSV UTF-8") from None
+    with _store() as store:
+        try:
+            count = Directory(store).take_in(text)
+        except ImportRefused as wrong:
+            raise Stop(f"{given.file}: nothing was imported:\n{_indented(wrong)}") from None
+    print(f"{count} assignments imported.")
+    return OK
+
+
+# --- Looking ----------------------------------------------------------------------------------------------------------
+
+
+def cases(given: argparse.Namespace) -> int:
+    """`parley cases`."""
+    policy_in_force = _policy(None)
+    with _store() as store, store.read() as tx:
+        found = list(tx.cases.all(open_only=not given.all))
+    rows = []
+    for case in found:
+        if given.json:
+            _print_json(case_json(case))
+            continue
+        soonest = min((clock for clock in case.clocks if not clock.held_by), key=lambda c: c.due_at, default=None)
+        due = f"{_local(soonest.due_at, policy_in_force)} {soonest.what} {soonest.who}" if soonest else "-"
+        awaited = " ".join(case.awaits()) or "-"
+        rows.append((case.label, case.kind or "-", case.stage, " ".join(case.assignment_ids) or "-", awaited, due))
+    if rows:
+        _print_table(("case", "kind", "stage", "assignment", "awaits", "next"), rows)
+    elif not given.json:
+        print("No cases." if given.all else "No open cases; `parley cases --all` lists closed ones.")
+    return OK
+
+
+def show(given: argparse.Namespace) -> int:
+    """`parley show`."""
+    number = _number(given.case)
+    policy_in_force = _policy(None)
+    with _store() as store, store.read() as tx:
+        case = _case(tx.cases.get(number), given.case)
+        letters_sent, mails = tx.outbox.letters(number), tx.mails.of_case(number)
+        links = tx.cases.links(number)
+    if given.json:
+        whole = case_json(case)
+        whole["letters"] = [
+            {
+                "number": each.posting.number,
+                "name": each.posting.name,
+                "to": each.posting.recipient,
+                "state": each.state,
+            }
+            for each in letters_sent
+        ]
+        whole["links"] = [{"case": f"D-{other}", "why": reason} for other, reason in links]
+        _print_json(whole)
+        return OK
+    from bot.flows.why import next_steps, summary
+
+    print(summary(case))
+    for party in (case.worker, case.client):
+        addresses = ", ".join(f"{c.address} ({'bounced' if c.bounced else c.source})" for c in party.contacts)
+        print(f"\n{party.role}: {party.name or 'name not known'}; {addresses or 'no address'}")
+        for item in case.items:
+            if item.role is party.role:
+                extra = ", ".join(
+                    filter(None, (item.provenance or "", f"by {item.by}" if item.by else "", item.reason))
+                )
+                print(f"  {item.name:<20} {item.state}{f' ({extra})' if extra else ''}")
+    _print_section(
+        "Waiting for staff", [f"{wait.text} (since {_local(wait.since, policy_in_force)})" for wait in case.waits]
+    )
+    _print_section(
+        "Next", [f"{_local(step.at, policy_in_force)}  {step.text}" for step in next_steps(case, policy_in_force)]
+    )
+    _print_section("Holds", [hold.why for hold in case.holds])
+    _print_section(
+        "Letters",
+        [
+            f"{each.posting.number:>3}  {each.posting.name:<16} {each.posting.role or '':<7} {each.state}"
+            f"{f' {_local(each.sent_at, policy_in_force)}' if each.sent_at else ''}"
+            for each in letters_sent
+        ],
+    )
+    _print_section(
+        "Mails",
+        [
+            f"{_local(each.filed_at, policy_in_force)}  {each.party or 'unknown':<7} {each.filing.state:<12} "
+            f"{each.filing.sender}: {each.filing.subject}"
+            for each in mails
+        ],
+    )
+    _print_section("Linked", [f"D-{other}: {reason}" for other, reason in links])
+    return OK
+
+
+def why(given: argparse.Namespace) -> int:
+    """`parley why`."""
+    from bot.flows.why import Sent, Told, next_steps, tell
+
+    number = _number(given.case)
+    policy_in_force = _policy(None)
+    with _store() as store, store.read() as tx:
+        case = _case(tx.cases.get(number), given.case)
+        history = tuple(
+            Told(each.event, each.because) for each in tx.events.history(number) if each.event and each.because
+        )
+        sent = tuple(
+            Sent(
+                name=each.posting.name,
+                number=each.posting.number,
+                role=each.posting.role,
+                state=str(each.state),
+                at=each.sent_at,
+                evidence=each.evidence,
+                because=each.posting.because,
+            )
+            for each in tx.outbox.letters(number)
+            if each.posting.number is not None and each.posting.role is not None
+        )
+    if given.json:
+        _print_json(
+            {
+                "case": case.label,
+                "happened": [
+                    {
+                        "at": told.event.at.isoformat(),
+                        "by": told.event.by,
+                        "event": type(told.event.fact).__name__,
+                        "because": told.because.text,
+                        "rule": told.because.rule,
+                        "quote": told.because.quote,
+                    }
+                    for told in history
+                ],
+                "next": [
+                    {
+                        "at": step.at.isoformat(),
+                        "party": step.party,
+                        "what": step.what,
+                        "text": step.text,
+                        "rule": step.rule,
+                    }
+                    for step in next_steps(case, policy_in_force)
+                ],
+            }
+        )
+    else:
+        print(tell(case, history, sent, datetime.now(UTC), policy_in_force), end="")
+    return OK
+
+
+def policy(given: argparse.Namespace) -> int:
+    """`parley policy`."""
+    in_force = _policy(given.file)
+    if given.json:
+        for entry in in_force.entries():
+            _print_json({"key": entry.key, "value": entry.value, "source": entry.source})
+    else:
+        print(in_force.to_toml(), end="")
+    return OK
+
+
+def letters(given: argparse.Namespace) -> int:
+    """`parley letters`."""
+    from bot.flows.case import Party
+    from bot.flows.letters import LETTERS, Wording, check, render
+    from bot.flows.samples import samples
+    from bot.settings import SettingsError, load_templates
+
+    in_force = _policy(None)
+    folder = os.environ.get("PARLEY_TEMPLATES")
+    try:
+        wording = Wording(load_templates(Path(folder) if folder else None), in_force.wording)
+    except SettingsError as wrong:
+        raise Stop(f"The templates cannot be used:\n{_indented(wrong)}", USAGE) from None
+    wrong_templates = check(wording)
+    if wrong_templates:
+        raise Stop("The templates cannot be used:\n" + _indented("\n".join(wrong_templates)), USAGE)
+    if given.name and given.name not in LETTERS:
+        raise Stop(f"There is no letter “{given.name}”; there are: {', '.join(LETTERS)}.", USAGE)
+    if not given.name and not given.html and not given.json:
+        print("\n".join(LETTERS))
+        return OK
+    if given.html:
+        given.html.mkdir(parents=True, exist_ok=True)
+    for number, sample in enumerate(each for each in samples() if given.name in (None, each.letter.name)):
+        letter = sample.letter
+        drawn = render(letter, "D-1042", Party(letter.role), in_force.week.zone, wording)
+        parts = (letter.name, str(letter.facts["kind"]) or "unsorted", f"{sample.opener}-opens", f"to-{letter.role}")
+        title = "-".join(filter(None, (*parts, sample.variant.replace(" ", "-"))))
+        if given.html:
+            (given.html / f"{number:03}-{title}.html").write_text(drawn.html, "utf-8")
+        elif given.json:
+            _print_json({"letter": letter.name, "sample": title, "subject": drawn.subject, "text": drawn.text})
+        else:
+            print(f"--- {title} ---\nSubject: {drawn.subject}\n\n{drawn.text}")
+    if given.html:
+        print(f"The letters are in {given.html}.")
+    return OK
+
+
+# --- What the commands share ------------------------------------------------------------------------------------------
+
+
+def case_json(case: "Case") -> dict[str, object]:
+    """A case as `--json` shows it; moments are ISO 8601 with offset."""
+    return {
+        "case": case.label,
+        "kind": case.kind,
+        "stage": case.stage,
+        "opener": case.opener,
+        "opened_at": case.opened_at.isoformat() if case.opened_at else None,
+        "assignment_ids": list(case.assignment_ids),
+        "awaits": list(case.awaits()),
+        "waits": [wait.text for wait in case.waits],
+        "owner": case.owner,
+        "items": [
+            {"role": item.role, "item": item.name, "state": item.state, "provenance": item.provenance}
+            for item in case.items
+        ],
+        "due": [
+            {"at": clock.due_at.isoformat(), "party": clock.who, "what": clock.what, "held": bool(clock.held_by)}
+            for clock in sorted(case.clocks, key=lambda clock: clock.due_at)
+        ],
+        "holds": [hold.why for hold in case.holds],
+        "impasse": case.impasse,
+        "closed": case.closed,
+        "outcome": case.outcome.code if case.outcome else None,
+    }
+
+
+@contextmanager
+def _store() -> "Iterator[Store]":
+    """The database of the settings, at this version's schema. Raises `Stop` with what to do otherwise."""
+    from bot.storage.schema import SchemaState, schema_state
+    from bot.storage.store import Store
+
+    url = _database_url()
+    with _database_errors():
+        store = Store(url)
+        try:
+            state = schema_state(store.engine)
+            if state is SchemaState.EMPTY:
+                raise Stop("The database is empty: run `parley migrate`, or start the bot once.")
+            if state is not SchemaState.CURRENT:
+                raise Stop(f"The database's schema is {state} for this version: run `parley migrate`.")
+            yield store
+        finally:
+            store.close()
+
+
+@contextmanager
+def _database_errors() -> Iterator[None]:
+    from bot.storage.store import DatabaseUnreachable
+
+    try:
+        yield
+    except DatabaseUnreachable as wrong:
+        raise Stop(f"The database cannot be reached: {wrong}") from None
+
+
+def _database_url() -> str:
+    from bot.settings import SettingsError, load_database_url
+
+    try:
+        return load_database_url(os.environ, ENV_FILE)
+    except SettingsError as wrong:
+        raise Stop(str(wrong), USAGE) from None
+
+
+def _policy(path: Path | None) -> "Policy":
+    """The policy of `path`, else of PARLEY_POLICY, else the defaults."""
+    from bot.flows.policy import PolicyError
+    from bot.settings import load_policy
+
+    named = os.environ.get("PARLEY_POLICY", "").strip()
+    try:
+        return load_policy(path or (Path(named) if named else None))
+    except PolicyError as wrong:
+        raise Stop(f"The policy cannot be in force:\n{_indented(wrong)}", USAGE) from None
+
+
+def _number(text: str) -> int:
+    digits = text.strip().upper().removeprefix("D-")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 9:
+        raise Stop(f"“{text}” is no case: write D-1042 or 1042.", USAGE)
+    return int(digits)
+
+
+def _case(found: "Case | None", asked: str) -> "Case":
+    if found is None:
+        raise Stop(f"There is no case {asked}; `parley cases --all` lists them.")
+    return found
+
+
+def _local(moment: datetime, in_force: "Policy") -> str:
+    return f"{in_force.calendar(None).local(moment):%a %Y-%m-%d %H:%M %Z}"
+
+
+def _print_json(value: dict[str, object]) -> None:
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(str(row[column])) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, *rows):
+        print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_section(title: str, lines: Sequence[str]) -> None:
+    if lines:
+        print(f"\n{title}")
+        for line in lines:
+            print(f"  {line}")
+
+
+def _indented(text: object, by: str = "  ") -> str:
+    return "\n".join(f"{by}{line}" for line in str(text).splitlines())
+
+
+def _usage(_: argparse.Namespace) -> NoReturn:
+    raise Stop("Say what to do: parley assignments import FILE.csv", USAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
