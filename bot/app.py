@@ -6,12 +6,13 @@ Nothing is decided here. APScheduler only beats; what is due is a question to th
 import random
 import secrets
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
-from socket import gethostname
+from socket import AF_INET, AF_INET6, create_server, gethostname
 
 import uvicorn
 from apscheduler.jobstores.base import JobLookupError
@@ -32,7 +33,7 @@ from bot.mail.smtp import Server
 from bot.settings import HostPort, Settings, SettingsError, load_policy, load_templates
 from bot.storage.schema import NewerSchema, SchemaState, migrate, schema_state, sqlite_path
 from bot.storage.store import DatabaseUnreachable, Store
-from bot.telemetry import POLL, TICK, Health, Metrics, log
+from bot.telemetry import METRICS_TYPE, POLL, TICK, Health, Metrics, log
 
 BEAT_S = 1.0
 OBSERVE_S = 60.0
@@ -50,6 +51,10 @@ _LOG = log("app")
 
 class NotMigrated(RuntimeError):
     """The database's schema is not the one of this version, and `run` does not change it by itself."""
+
+
+class CannotListen(RuntimeError):
+    """The address of PARLEY_HTTP cannot be listened on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,8 @@ class App:
         self._scheduler = BackgroundScheduler(timezone=UTC)
         self._reader: Reader | None = None
         self._since = times.business() - LOOK_BACK
-        self._running = threading.Lock()
+        self._failing: dict[str, str] = {}
+        self._turns: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
     # --- Life ---------------------------------------------------------------------------------------------------------
 
@@ -184,7 +190,7 @@ class App:
 
     def _every(self, seconds: float, name: str, act: Callable[[], None]) -> None:
         self._scheduler.add_job(
-            partial(self._beat, name, act),
+            partial(self._in_turn, name, act),
             "interval",
             seconds=seconds,
             id=name,
@@ -194,22 +200,38 @@ class App:
             misfire_grace_time=None,
         )
 
+    def _in_turn(self, name: str, act: Callable[[], None]) -> None:
+        """A beat that somebody carries out by hand is left out."""
+        turn = self._turns[name]
+        if turn.acquire(blocking=False):
+            try:
+                self._beat(name, act)
+            finally:
+                turn.release()
+
     def _beat(self, name: str, act: Callable[[], None]) -> None:
         """The outermost loop of each recurring job: an error is said, and the next beat tries again."""
         try:
             act()
-            self.health.ok("database")
         except Exception as wrong:  # noqa: BLE001
-            part = "database" if isinstance(wrong, DatabaseUnreachable) else "tick"
-            self.health.failing(part, f"{name}: {type(wrong).__name__}: {wrong}")
+            reason = f"{name}: {type(wrong).__name__}: {wrong}"
+            if isinstance(wrong, DatabaseUnreachable):
+                self.health.failing("database", reason)
+            else:
+                self._failing[name] = reason
+                self.health.failing("tick", reason)
             _LOG.error("beat failed", beat=name, error=type(wrong).__name__, exc_info=wrong)
+            return
+        self.health.ok("database")
+        self._failing.pop(name, None)
+        if not self._failing:  # One beat that works must not hide another that fails.
+            self.health.ok("tick")
 
     # --- Beats --------------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
         moved = self.office.tick()
         self.health.beat(TICK)
-        self.health.ok("tick")
         if moved:
             self.wake("deliver")
 
@@ -317,18 +339,21 @@ def http(app: App) -> Starlette:
         return JSONResponse(payload, status)
 
     def metrics(_: Request) -> Response:
-        return Response(app.metrics.exposition(app.health), media_type="text/plain; version=0.0.4")
+        return Response(app.metrics.exposition(app.health), headers={"content-type": METRICS_TYPE})
 
     return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
 
 
 def serve(address: HostPort, app: App) -> uvicorn.Server:
-    """Answer over HTTP in a thread of its own; `should_exit` ends it."""
-    config = uvicorn.Config(
-        http(app), host=address.host, port=address.port, log_config=None, access_log=False, ws="none"
-    )
-    server = uvicorn.Server(config)
-    threading.Thread(target=server.run, name="http", daemon=True).start()
+    """Answer over HTTP in a thread of its own; `should_exit` ends it. Raises `CannotListen`."""
+    try:
+        family = AF_INET6 if ":" in address.host else AF_INET
+        listening = create_server((address.host, address.port), family=family)
+    except OSError as wrong:
+        where = f"{address.host}:{address.port}"
+        raise CannotListen(f"PARLEY_HTTP: {where} cannot be listened on: {wrong.strerror}") from None
+    server = uvicorn.Server(uvicorn.Config(http(app), log_config=None, access_log=False, ws="none"))
+    threading.Thread(target=server.run, args=([listening],), name="http", daemon=True).start()
     return server
 
 
@@ -336,7 +361,7 @@ def run(settings: Settings, values: Values, stopping: threading.Event, times: Ti
     """The whole life of `parley run`, until `stopping` is set.
 
     A database that cannot be reached is tried again with back-off, and said on `/healthz` meanwhile. Raises
-    `NotMigrated` or `NewerSchema`, which no waiting would mend.
+    `NotMigrated`, `NewerSchema` or `CannotListen`, which no waiting would mend.
     """
     app = App(settings, values, times or real_times())
     server = serve(settings.http, app) if settings.http else None
@@ -369,3 +394,26 @@ def _wait_for_database(settings: Settings, app: App, stopping: threading.Event) 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+@contextmanager
+def by_hand(app: App) -> Iterator[Callable[[], None]]:
+    """The beats of a started `app` stand still; each call of what is given carries out one round of them.
+
+    For the sandbox, whose business clock is moved from outside: what is due at a moment is done before the next one.
+    """
+    beats = (
+        ("reader", app._mind_reader),
+        ("tick", app._tick),
+        ("intake", app._take_in),
+        ("deliver", app._deliver),
+    )
+
+    def one_round() -> None:
+        for name, act in beats:
+            app._beat(name, act)
+
+    with ExitStack() as turns:
+        for name, _ in beats:
+            turns.enter_context(app._turns[name])
+        yield one_round

@@ -319,8 +319,10 @@ class Office:
         match effect:
             case Letter():
                 tx.outbox.enqueue(self._posting(tx, case, effect), now)
-            case Cancel(letters, why):
+            case Cancel(letters, why, to):
                 tx.outbox.cancel(case.number, letters, why)
+                if to is not None:
+                    tx.outbox.overtake(case.number, to, now)
             case Note(text, because, quote, mention):
                 if self.identity.slack:
                     body = {"text": text, "quote": quote, "mention": mention}

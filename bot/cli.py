@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 OK, WRONG, USAGE = 0, 1, 2
 ENV_FILE = Path(".env")
 RAW_BYTES_MAX = 64 * 1024 * 1024
+SQLITE_BEGINS = b"SQLite format 3\0"
 
 
 class Stop(Exception):
@@ -37,8 +40,12 @@ class Stop(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    parser = build()
-    given = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # A name or a word that the terminal cannot show stops nothing.
+    given = build().parse_args(arguments)
     act: Callable[[argparse.Namespace], int] = given.act
     try:
         return act(given)
@@ -59,8 +66,10 @@ def build() -> argparse.ArgumentParser:
         description="Parley facilitates rating and payment disputes: it reads the support mailbox, asks each party for "
         "what is missing, keeps the clocks, and hands an impasse to a person.",
         epilog="Settings come from the environment or a .env file in this folder; docs/settings.md lists them.",
+        formatter_class=_Help,
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    parser.set_defaults(act=lambda _: _usage(parser))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, act: Callable[[argparse.Namespace], int], text: str, more: str = "") -> argparse.ArgumentParser:
         command = commands.add_parser(
@@ -133,21 +142,22 @@ def _add_reading(add: Add) -> None:
     replay_command.add_argument("numbers", nargs="*", type=int, metavar="NUMBER", help="the rows to read again")
     replay_command.add_argument("--all", action="store_true", help="everything in quarantine")
     replay_command.add_argument("--json", action="store_true", help="one JSON object a row")
-    assignments = add(
+    assignments: argparse.ArgumentParser = add(
         "assignments",
-        _usage,
+        lambda _: _usage(assignments),
         "import the table of assignments, which tells who is behind each",
         "Columns: assignment_id worker_name worker_email client_name client_email, and perhaps worker_zone client_zone "
         "amount approved_on due_on paid_on.",
     )
-    what = assignments.add_subparsers(metavar="import", required=True)
+    what = assignments.add_subparsers(title="commands", metavar="import")
     importing = what.add_parser(
         "import",
         help="import a CSV file; rows with a known ID are replaced, others stay",
-        description="Import a CSV file, all of it or nothing. Rows with a known ID are replaced, others stay.",
+        description="Import a CSV file, all of it or nothing. Rows with a known ID are replaced, others stay. "
+        "`parley assignments --help` names the columns.",
         formatter_class=_Help,
     )
-    importing.add_argument("file", type=Path, metavar="FILE.csv")
+    importing.add_argument("file", type=Path, metavar="FILE.csv", help="UTF-8 text with comma or semicolon")
     importing.set_defaults(act=import_assignments)
 
 
@@ -202,11 +212,12 @@ def run(given: argparse.Namespace) -> int:
         values = app.load_values(settings)
     except (SettingsError, PolicyError) as wrong:
         raise Stop(f"Parley cannot start:\n{_indented(wrong)}", USAGE) from None
+    _mind_database(settings.database_url)
     set_up_logs(LogFormat.JSON if given.log == "json" else LogFormat.CONSOLE)
     try:
         app.run(settings, values, stopping)
-    except (app.NotMigrated, NewerSchema) as wrong:
-        raise Stop(str(wrong)) from None
+    except (app.CannotListen, app.NotMigrated, NewerSchema) as wrong:
+        raise Stop(f"Parley cannot start: {wrong}") from None
     return OK
 
 
@@ -219,7 +230,7 @@ def migrate(_: argparse.Namespace) -> int:
         try:
             done = schema.migrate(url)
         except RuntimeError as wrong:
-            raise Stop(str(wrong)) from None
+            raise Stop(f"Nothing was changed: {wrong}") from None
     print("The schema is now this version's." if done else "The schema is this version's already.")
     return OK
 
@@ -270,14 +281,17 @@ def _raw(name: str) -> bytes:
 
 def _known(path: Path) -> "tuple[Known, ...]":
     """The cases of a JSON-lines file. Raises `Stop` with the first wrong line."""
+    from bot.flows.case import Kind
     from bot.flows.triage import Known
 
     names = ("assignment_ids", "worker", "client", "message_ids", "reply_addresses")
     found = []
     try:
         lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as wrong:
-        raise Stop(f"{path}: cannot be read: {wrong}", USAGE) from None
+    except OSError as wrong:
+        raise Stop(f"{path}: cannot be read: {wrong.strerror}", USAGE) from None
+    except UnicodeDecodeError:
+        raise Stop(f"{path}: is not UTF-8 text", USAGE) from None
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -285,7 +299,9 @@ def _known(path: Path) -> "tuple[Known, ...]":
             case = json.loads(line)
             label = case.get("number") or case["case"]
             lists = {name: tuple(str(each) for each in _as_list(case.get(name))) for name in names}
-            found.append(Known(number=str(label), kind=case.get("kind"), **lists))
+            found.append(
+                Known(number=str(label), kind=None if (kind := case.get("kind")) is None else Kind(kind), **lists)
+            )
         except (ValueError, KeyError, TypeError, AttributeError):
             should = (
                 '{"number": "D-1042", "kind": "payment", "assignment_ids": ["4471829360"], "worker": [], "client": []}'
@@ -314,6 +330,9 @@ def replay(given: argparse.Namespace) -> int:
                     print(f"{row.id:>8}  {row.received_at:%Y-%m-%d %H:%M} UTC  {row.reason}")
             if not rows and not given.json:
                 print("Nothing lies in quarantine.")
+            return OK
+        if not rows and given.all:
+            print("Nothing lies in quarantine.")
             return OK
         there = {row.id for row in rows}
         wanted = sorted(there) if given.all else given.numbers
@@ -389,6 +408,27 @@ def show(given: argparse.Namespace) -> int:
             }
             for each in letters_sent
         ]
+        whole["parties"] = [
+            {
+                "role": party.role,
+                "name": party.name,
+                "addresses": [
+                    {"address": each.address, "source": each.source, "bounced": each.bounced} for each in party.contacts
+                ],
+            }
+            for party in (case.worker, case.client)
+        ]
+        whole["mails"] = [
+            {
+                "mail": each.mail_id,
+                "filed_at": each.filed_at.isoformat(),
+                "party": each.party,
+                "state": each.filing.state,
+                "from": each.filing.sender,
+                "subject": each.filing.subject,
+            }
+            for each in mails
+        ]
         whole["links"] = [{"case": f"D-{other}", "why": reason} for other, reason in links]
         _print_json(whole)
         return OK
@@ -423,7 +463,7 @@ def show(given: argparse.Namespace) -> int:
         "Mails",
         [
             f"{_local(each.filed_at, policy_in_force)}  {each.party or 'unknown':<7} {each.filing.state:<12} "
-            f"{each.filing.sender}: {each.filing.subject}"
+            f"{_shown(each.filing.sender)}: {_shown(each.filing.subject)}"
             for each in mails
         ],
     )
@@ -506,9 +546,8 @@ def letters(given: argparse.Namespace) -> int:
     from bot.settings import SettingsError, load_templates
 
     in_force = _policy(None)
-    folder = os.environ.get("PARLEY_TEMPLATES")
     try:
-        wording = Wording(load_templates(Path(folder) if folder else None), in_force.wording)
+        wording = Wording(load_templates(_named_files()[1]), in_force.wording)
     except SettingsError as wrong:
         raise Stop(f"The templates cannot be used:\n{_indented(wrong)}", USAGE) from None
     wrong_templates = check(wording)
@@ -520,7 +559,10 @@ def letters(given: argparse.Namespace) -> int:
         print("\n".join(LETTERS))
         return OK
     if given.html:
-        given.html.mkdir(parents=True, exist_ok=True)
+        try:
+            given.html.mkdir(parents=True, exist_ok=True)
+        except OSError as wrong:
+            raise Stop(f"{given.html}: cannot be a folder for the letters: {wrong.strerror}") from None
     for number, sample in enumerate(each for each in samples() if given.name in (None, each.letter.name)):
         letter = sample.letter
         drawn = render(letter, "D-1042", Party(letter.role), in_force.week.zone, wording)
@@ -570,18 +612,23 @@ def case_json(case: "Case") -> dict[str, object]:
 @contextmanager
 def _store() -> "Iterator[Store]":
     """The database of the settings, at this version's schema. Raises `Stop` with what to do otherwise."""
-    from bot.storage.schema import SchemaState, schema_state
+    from bot.storage.schema import SchemaState, schema_state, sqlite_path
     from bot.storage.store import Store
 
     url = _database_url()
+    path = sqlite_path(url)
+    if path and not path.exists():  # Looking must not make it.
+        raise Stop(f"There is no database {path} yet: run `parley migrate`, or start the bot once.")
     with _database_errors():
         store = Store(url)
         try:
             state = schema_state(store.engine)
             if state is SchemaState.EMPTY:
                 raise Stop("The database is empty: run `parley migrate`, or start the bot once.")
-            if state is not SchemaState.CURRENT:
-                raise Stop(f"The database's schema is {state} for this version: run `parley migrate`.")
+            if state is SchemaState.OLD:
+                raise Stop("The database was made by an earlier version: stop the bot and run `parley migrate`.")
+            if state is SchemaState.NEWER:
+                raise Stop("The database was made by a later version of Parley, or by something else.")
             yield store
         finally:
             store.close()
@@ -594,16 +641,48 @@ def _database_errors() -> Iterator[None]:
     try:
         yield
     except DatabaseUnreachable as wrong:
-        raise Stop(f"The database cannot be reached: {wrong}") from None
+        raise Stop(f"The database cannot be reached: {wrong.orig or wrong}") from None
 
 
 def _database_url() -> str:
     from bot.settings import SettingsError, load_database_url
 
     try:
-        return load_database_url(os.environ, ENV_FILE)
+        url = load_database_url(os.environ, ENV_FILE)
     except SettingsError as wrong:
         raise Stop(str(wrong), USAGE) from None
+    _mind_database(url)
+    return url
+
+
+def _mind_database(url: str) -> None:
+    """Raises `Stop` for what no waiting would mend: a file that is something else, a driver that is not there."""
+    from bot.storage.schema import sqlite_path
+
+    if url.startswith("postgresql") and find_spec("psycopg") is None:
+        raise Stop("PostgreSQL needs its driver, which is not installed: pip install 'parley[postgres]'", USAGE)
+    path = sqlite_path(url)
+    if path is None or not path.is_file():
+        return
+    with path.open("rb") as file:
+        beginning = file.read(len(SQLITE_BEGINS))
+    if beginning and beginning != SQLITE_BEGINS:
+        raise Stop(f"{path} is no SQLite database; check PARLEY_DATABASE_URL.", USAGE)
+
+
+def _named_files() -> tuple[Path | None, Path | None]:
+    """The policy's file and the templates' folder, as `run` would find them.
+
+    Without complete settings only the environment is asked, not the `.env` file.
+    """
+    from bot.settings import SettingsError, load
+
+    try:
+        settings = load(os.environ, ENV_FILE)
+    except SettingsError:
+        policy_file, templates = (os.environ.get(name, "").strip() for name in ("PARLEY_POLICY", "PARLEY_TEMPLATES"))
+        return Path(policy_file) if policy_file else None, Path(templates) if templates else None
+    return settings.policy, settings.templates
 
 
 def _policy(path: Path | None) -> "Policy":
@@ -611,9 +690,8 @@ def _policy(path: Path | None) -> "Policy":
     from bot.flows.policy import PolicyError
     from bot.settings import load_policy
 
-    named = os.environ.get("PARLEY_POLICY", "").strip()
     try:
-        return load_policy(path or (Path(named) if named else None))
+        return load_policy(path or _named_files()[0])
     except PolicyError as wrong:
         raise Stop(f"The policy cannot be in force:\n{_indented(wrong)}", USAGE) from None
 
@@ -635,8 +713,13 @@ def _local(moment: datetime, in_force: "Policy") -> str:
     return f"{in_force.calendar(None).local(moment):%a %Y-%m-%d %H:%M %Z}"
 
 
+def _shown(text: str) -> str:
+    """Words of a mail, without what would steer a terminal."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
 def _print_json(value: dict[str, object]) -> None:
-    print(json.dumps(value, ensure_ascii=False))
+    print(json.dumps(value, ensure_ascii=sys.stdout.encoding.lower() != "utf-8"))
 
 
 def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
@@ -656,8 +739,8 @@ def _indented(text: object, by: str = "  ") -> str:
     return "\n".join(f"{by}{line}" for line in str(text).splitlines())
 
 
-def _usage(_: argparse.Namespace) -> NoReturn:
-    raise Stop("Say what to do: parley assignments import FILE.csv", USAGE)
+def _usage(asked: argparse.ArgumentParser) -> NoReturn:
+    raise Stop(asked.format_help().rstrip(), USAGE)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Check:
 def check_up(environ: Mapping[str, str], env_file: Path | None) -> Iterator[Check]:
     """Every check in the order of a first installation, each yielded as soon as it is done.
 
-    Without usable settings only policy and templates can be looked at.
+    Without usable settings nothing else can be looked at.
     """
     try:
         settings = load(environ, env_file)
@@ -74,17 +74,27 @@ def _database(settings: Settings) -> Iterator[Check]:
         hint = "" if path.parent.is_dir() else f"Make the folder {path.parent} first."
         yield Check("database", not hint, f"{path.name} is not there yet; `parley run` makes it", hint)
         return
-    store = Store(settings.database_url)
+    try:
+        store = Store(settings.database_url)
+    except ModuleNotFoundError:
+        hint = "Install it: pip install 'parley[postgres]'"
+        yield Check("database", False, "the driver of PostgreSQL is not installed", hint)
+        return
     try:
         state = schema_state(store.engine)
+        if state is SchemaState.NEWER:
+            hint = "Start the version of Parley that made it, check PARLEY_DATABASE_URL, or restore a backup."
+            yield Check("database", False, "made by a later version of Parley, or by something else", hint)
+            return
         if state is not SchemaState.CURRENT:
             yield Check("database", False, f"the schema is {state}", "Run `parley migrate`; stop the bot before it.")
             return
         yield Check("database", True, f"{store.engine.dialect.name}, schema of this version")
         yield from _store(store)
-    except DatabaseUnreachable as wrong:
-        hint = "Check PARLEY_DATABASE_URL, and that the server runs and lets this machine in."
-        yield Check("database", False, f"cannot be reached: {str(wrong.orig or wrong)[:200]}", hint)
+    except Exception as wrong:  # noqa: BLE001 - whatever the driver says, it is shown.
+        said = wrong.orig if isinstance(wrong, DatabaseUnreachable) else str(wrong).partition("\n")[0]
+        hint = "Check PARLEY_DATABASE_URL: a file that Parley made, or a server that runs and lets this machine in."
+        yield Check("database", False, f"cannot be used: {str(said)[:200]}", hint)
     finally:
         store.close()
 

@@ -29,7 +29,7 @@ from bot.flows.mail import Mail, Nature, Verdict
 from bot.flows.policy import Policy
 from bot.flows.triage import Known, Reading
 from bot.mail.parse import Limits, Unreadable, parse
-from bot.storage.inbox import MAIL, InboxRow
+from bot.storage.inbox import MAIL, InboxRow, InboxState
 from bot.storage.mails import Filing, MailState
 from bot.storage.outbox import OutState
 from bot.storage.store import Store, Tx
@@ -39,6 +39,9 @@ TRIES_MAX = 5
 KNOWN_MAX = 20
 TEXT_CHARS_MAX = 20_000
 LOGO_BYTES_MAX = 20_000
+ANSWERS = ("provides_item", "refuses", "resolved")
+"""Intents with which a respondent answers for its payment."""
+
 _SUBJECT_NUMBER = re.compile(r"\bD-(\d{1,9})\b", re.I)
 _LOG = log("intake")
 
@@ -112,6 +115,10 @@ class Intake:
 
     def take_in(self, row: InboxRow) -> None:
         """Apply one stored mail; whatever is wrong with it, the mail behind it is still read."""
+        with self._store.read() as tx:
+            current = tx.inbox.get(row.id)
+        if current is None or current.state is not InboxState.NEW:
+            return  # Another reader was faster; read again now, the mail would look like an answer to its own case.
         try:
             mail = parse(row.raw, self._signs.authserv_id, self._limits)
             self._metrics.mail(mail.nature)
@@ -138,7 +145,9 @@ class Intake:
         known = Known(case.label, kind, case.assignment_ids, (mail.sender.address,), (), mail.in_reply_to)
         if role is Role.CLIENT:
             known = replace(known, worker=(), client=(mail.sender.address,))
-        return self._mail_facts(row, mail, triage.read(_bound_to(mail, known), (known,)), role, kind)
+        return self._mail_facts(
+            row, mail, triage.read(_bound_to(mail, known), (known,)), role, replace(case, kind=kind)
+        )
 
     # --- Understanding ------------------------------------------------------------------------------------------------
 
@@ -223,7 +232,7 @@ class Intake:
             fresh = self._fresh(row, mail, case)
             if fresh.facts:
                 return fresh
-        facts = self._mail_facts(row, mail, reading, role or place.role, case.kind)
+        facts = self._mail_facts(row, mail, reading, role or place.role, case)
         fact: Fact = PartyWrote(role, facts) if role else MailSuggested(place.role, facts, reason)
         state = MailState.FILED if role else MailState.UNCONFIRMED
         return Understood(((case.number, _event_id(row, case), fact),), state, place.how)
@@ -249,20 +258,22 @@ class Intake:
             (
                 None,
                 f"mail:{row.id}:{kind}",
-                CaseOpened(self._mail_facts(row, mail, reading, opener, kind), kind, opener, None, linked_to),
+                CaseOpened(
+                    self._mail_facts(row, mail, reading, opener, Case(0, kind=kind)), kind, opener, None, linked_to
+                ),
             )
             for kind in kinds
         )
         return Understood(facts, MailState.FILED)
 
     def _unsure(self, row: InboxRow, mail: Mail, reading: Reading, opener: Role | None) -> Understood:
-        facts = self._mail_facts(row, mail, reading, opener or Role.WORKER, None)
+        facts = self._mail_facts(row, mail, reading, opener or Role.WORKER, Case(0))
         return Understood(((None, f"mail:{row.id}:sorting", CaseOpened(facts, None, opener)),), MailState.SORTING)
 
     def _suggesting(self, row: InboxRow, mail: Mail, reading: Reading, hint: Hint, opener: Role | None) -> Understood:
         """It opens a case in sorting that names the other, and what it may answer there does not run out meanwhile."""
         case = hint.case
-        facts = self._mail_facts(row, mail, reading, hint.role or opener or Role.WORKER, case.kind)
+        facts = self._mail_facts(row, mail, reading, hint.role or opener or Role.WORKER, case)
         opened = CaseOpened(facts, None, hint.role or opener, suggests=case.label)
         held = MailSuggested(hint.role, facts, hint.text, hint.binds)
         return Understood(
@@ -286,7 +297,9 @@ class Intake:
                     return Hint(case, known, False, "only the number in the subject points to the case")
         return None
 
-    def _mail_facts(self, row: InboxRow, mail: Mail, reading: Reading, role: Role, kind: Kind | None) -> MailFacts:
+    def _mail_facts(self, row: InboxRow, mail: Mail, reading: Reading, role: Role, case: Case) -> MailFacts:
+        """What the mail says, as words of `role`; `case` gives its kind, and whose answer is awaited."""
+        kind, respondent = case.kind, case.respondent
         return MailFacts(
             mail_id=row.id,
             message_id=mail.message_id,
@@ -300,7 +313,7 @@ class Intake:
             verdict_reason=mail.verdict_reason,
             kind_confidence=reading.confidence,
             intent=reading.intent,
-            items=items(reading, role, kind),
+            items=items(reading, role, kind, respondent),
             assignment_ids=reading.assignment_ids,
             flags=reading.flags,
             lang=reading.lang or "en",
@@ -324,7 +337,7 @@ class Intake:
             tx.inbox.quarantine(row.id, reason)
 
 
-def items(reading: Reading, role: Role, kind: Kind | None) -> tuple[ItemFound, ...]:
+def items(reading: Reading, role: Role, kind: Kind | None, respondent: Role | None) -> tuple[ItemFound, ...]:
     """The items that triage found in a mail of `role`: own words direct, the other side's relayed.
 
     A respondent's reply to a payment notice is its answer if triage reads it as one; else a person reads it.
@@ -334,7 +347,7 @@ def items(reading: Reading, role: Role, kind: Kind | None) -> tuple[ItemFound, .
         ItemName.WORKER_EXPLANATION: bool(reading.has_worker_explanation) and kind is not Kind.PAYMENT,
         ItemName.CLIENT_EXPLANATION: bool(reading.has_client_explanation) and kind is not Kind.PAYMENT,
         ItemName.TIMELINE: bool(reading.has_timeline) and kind is not Kind.RATING,
-        ItemName.ANSWER: kind is Kind.PAYMENT and reading.intent in ("provides_item", "refuses", "resolved"),
+        ItemName.ANSWER: kind is Kind.PAYMENT and role is respondent and reading.intent in ANSWERS,
     }
     own = {ItemName.WORKER_EXPLANATION: Role.WORKER, ItemName.CLIENT_EXPLANATION: Role.CLIENT}
     return tuple(

@@ -5,10 +5,10 @@ What Office and Delivery do with rows and servers is done here with values, so t
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bot.flows.calendar import Span
-from bot.flows.case import LADDER, Case, Clock, ItemName, Kind, Provenance, Role, What, Who
+from bot.flows.case import LADDER, Case, Clock, ItemName, Kind, Provenance, Role, Stage, What, Who
 from bot.flows.decide import decide
 from bot.flows.effects import Cancel, Decision, Effect, Letter, Note, Sending
 from bot.flows.events import (
@@ -17,10 +17,12 @@ from bot.flows.events import (
     Event,
     Fact,
     Free,
+    ImpasseConfirmed,
     ItemFound,
     LetterLate,
     Listing,
     MailFacts,
+    OutcomeRecorded,
     PartyWrote,
 )
 from bot.flows.mail import Verdict
@@ -83,17 +85,22 @@ class Play:
         """One event, decided now; what may leave at once leaves."""
         free = Free(*(self.policy.calendar(self.case.party(role).zone).next_working(self.now) for role in Role))
         event = Event(f"e{len(self.events)}", self.now, by, fact, free, self.braked)
-        decision = decide(self.case, event, self.now, self.policy)
+        before = self.case
+        decision = decide(before, event, self.now, self.policy)
         self.events.append(event)
         self.decisions.append(decision)
         self.case = decision.case
         for effect in decision.effects:
             self._carry_out(effect)
+        self.look(before, fact, decision)
         while self.to_decide:
             letter = self.to_decide.pop(0)
             self.happen(LetterLate(letter.number, letter.name, letter.role), "delivery")
         self._deliver()
         return decision
+
+    def look(self, before: Case, fact: Fact, decision: Decision) -> None:
+        """Called after each decision, for those who watch."""
 
     def opens(self, kind: Kind | None, opener: Role | None = Role.WORKER, **facts: object) -> Decision:
         fact = CaseOpened(mail(opener or Role.WORKER, at=self.now, **facts), kind, opener)  # type: ignore[arg-type]
@@ -194,6 +201,9 @@ class Play:
     def last(self, role: Role) -> Letter:
         return next(letter for letter in reversed(self.letters) if letter.role is role)
 
+    def at(self, stage: Stage) -> bool:
+        return self.case.stage is stage
+
     @property
     def waits(self) -> list[str]:
         return [wait.about for wait in self.case.waits]
@@ -206,3 +216,56 @@ class Play:
 
 def unasked(play: Play, role: Role) -> list[Letter]:
     return [letter for letter in play.letters if letter.role is role and letter.sending is Sending.UNASKED]
+
+
+# --- How far a story has come --------------------------------------------------------------------------------------
+
+
+def complete(kind: Kind, opener: Role = Role.WORKER) -> Play:
+    play = Play()
+    if kind is Kind.PAYMENT:
+        play.complete_payment(opener)
+    else:
+        play.complete_rating(opener)
+    return play
+
+
+def noticed(kind: Kind = Kind.PAYMENT, opener: Role = Role.WORKER) -> Play:
+    """The respondent has just had its notice."""
+    play = complete(kind, opener)
+    play.wait("1 business day")
+    assert play.at(Stage.ANSWERING)
+    return play
+
+
+def in_talks() -> Play:
+    play = noticed()
+    play.answers()
+    assert play.at(Stage.TALKS)
+    return play
+
+
+def at_impasse(kind: Kind = Kind.PAYMENT) -> Play:
+    play = noticed(kind)
+    play.wait("8 business days")
+    assert play.at(Stage.IMPASSE)
+    return play
+
+
+def in_review(kind: Kind = Kind.PAYMENT) -> Play:
+    play = at_impasse(kind)
+    play.happen(ImpasseConfirmed("U1"))
+    return play
+
+
+def resolved() -> Play:
+    play = in_review()
+    play.happen(OutcomeRecorded("U1", "paid", "Both sides agree on the date."))
+    play.wait("61 seconds")
+    assert play.at(Stage.RESOLVED)
+    return play
+
+
+def later(moment: datetime, days: int) -> datetime:
+    """So many whole working days after `moment`."""
+    return POLICY.calendar(None).plus_working(moment, days * timedelta(hours=8))

@@ -378,6 +378,22 @@ def test_an_answer_takes_an_unsent_reminder_back(world):
     assert next(row for row in world.letters(number) if row.id == reminder.id).state is OutState.CANCELLED
 
 
+def test_danger_takes_back_what_has_not_left_to_the_other_side_and_it_is_decided_anew(world):
+    number = world.opens()
+    world.wait(2 * DAY)
+    clock = world.case(number).clock(Who.CLIENT, What.REMIND)
+    assert clock
+    world.now = clock.due_at
+    world.polls()
+    assert world.beats() >= 1
+    danger = world.mail(WANDA, "He said he will hurt me.", flags=("threat",), intent=None)
+    world.happens(number, PartyWrote(Role.WORKER, danger))
+    assert world.beats() >= 1
+    reminder = next(row for row in world.letters(number) if row.posting.name == "reminder")
+    assert reminder.state is OutState.CANCELLED
+    assert "reminder" not in world.wait(10 * DAY)
+
+
 def test_the_end_waits_for_a_poll_and_for_the_mail_it_brought(world):
     number = world.opens()
     while not (clock := world.case(number).clock(Who.CLIENT, What.LAPSE)) or not world.letters(number)[-1].sent_at:
@@ -663,6 +679,25 @@ def test_the_same_mail_read_by_two_processes_opens_one_case(world):
     with world.store.read() as tx:
         assert tx.cases.numbers() == (1001,)
         assert len(tx.mails.filed(fact.mail.mail_id)) == 1
+
+
+def test_a_case_opened_twice_at_the_same_moment_without_a_mail_to_file_is_one(world):
+    fact = world.payment()
+    barrier, results = Barrier(4), list[Advanced]()
+
+    def work() -> None:
+        office = World(world.store).office
+        barrier.wait()
+        results.extend(office.advance((Happening(None, "command 1", "U1", fact),)))
+
+    threads = [Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(result.result for result in results) == [Result.APPLIED, *[Result.KNOWN] * 3]
+    with world.store.read() as tx:
+        assert len(tx.cases.numbers()) == 1
 
 
 def test_clicks_on_one_case_at_the_same_time_follow_each_other(world):

@@ -27,7 +27,8 @@ def test_a_table_with_the_five_columns_is_read_and_addresses_are_lower_cased() -
 
 
 def test_optional_columns_semicolons_and_a_byte_order_mark_are_understood() -> None:
-    text = f"\ufeff{HEAD.replace(',', ';')};due_on;worker_zone;amount\n{ROW.replace(',', ';')};2026-03-09;Europe/Berlin;120,00\n"
+    head, row = HEAD.replace(",", ";"), ROW.replace(",", ";")
+    text = f"\ufeff{head};due_on;worker_zone;amount\n{row};2026-03-09;Europe/Berlin;120,00\n"
     (found,) = read_csv(text)
     assert (found.listing.due_on, found.listing.worker_zone) == (date(2026, 3, 9), "Europe/Berlin")
     assert found.amount == "120,00"

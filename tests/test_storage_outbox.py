@@ -6,7 +6,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from bot.flows.case import Case, Role
+from bot.flows.case import Case, Clock, Contact, Party, Role, Topic, What, Who
 from bot.flows.effects import Because, Sending
 from bot.storage.inbox import MAIL, SLACK
 from bot.storage.outbox import INTENT, Attempt, OutState, Posting, Written
@@ -154,6 +154,42 @@ def test_a_reminder_waits_for_a_poll_later_than_its_moment_and_for_the_mail_it_b
         tx.inbox.put(MAIL, "k2", b"stored after that poll", MONDAY + 2 * MINUTE)
         tx.inbox.put(SLACK, "k3", b"not a mail", MONDAY)
     assert set(claim(out, now=MONDAY + HOUR)) == {(1001, 1)}
+
+
+def test_a_clock_runs_only_while_the_address_its_letter_went_to_has_not_bounced(out):
+    clock = Clock(Who.CLIENT, What.REMIND, Topic.REQUEST, MONDAY + HOUR, letter=1)
+    held = replace(clock, topic=Topic.AGREE, held_by=("staff",), held_since=MONDAY)
+    staff = Clock(Who.STAFF, What.NUDGE, Topic.STAFF, MONDAY)
+    enqueue(out, letter(1, CARL))
+    saved = Case(1001, version=1)
+
+    def save(**changed: object) -> None:
+        nonlocal saved
+        before, saved = saved, replace(saved, version=saved.version + 1, **changed)  # type: ignore[arg-type]
+        with out.begin() as tx:
+            tx.cases.save(saved, before, MONDAY)
+            tx.cases.save_clocks(saved, before)
+
+    def due() -> list[Who]:
+        with out.read() as tx:
+            assert tx.cases.next_due(MONDAY) == MONDAY + HOUR
+            return [each.who for each in tx.cases.due(MONDAY + HOUR, 10)]
+
+    here, gone = Contact(CARL, "directory"), Contact(CARL, "directory", bounced=True)
+    save(clocks=(clock, held, staff), client=Party(Role.CLIENT, contacts=(here,)))
+    assert due() == [Who.STAFF]
+    send(out, claim(out)[1001, 1])
+    assert due() == [Who.STAFF, Who.CLIENT]
+    save(client=Party(Role.CLIENT, contacts=(gone,)))
+    assert due() == [Who.STAFF]
+    save(client=Party(Role.CLIENT, contacts=(gone, here)))
+    assert due() == [Who.STAFF, Who.CLIENT]
+    with out.read() as tx:
+        assert tx.cases.with_party_clocks() == (1001,)
+        (first, second) = tx.cases.due(MONDAY + HOUR, 10)
+        assert tx.cases.due(MONDAY + HOUR, 10, first) == (second,)
+        assert tx.cases.due(MONDAY + HOUR, 10, second) == ()
+        assert tx.cases.due(MONDAY, 10) == (first,)
 
 
 # --- One attempt passes intent ---------------------------------------------------------------------------------------
@@ -312,7 +348,7 @@ def test_the_machine_s_clock_and_the_business_clock_are_apart(out, machine):
 def test_two_deliverers_never_get_the_same_row_and_keep_the_order(out):
     for number in range(1, 41):
         enqueue(out, letter(number, WANDA if number % 2 else CARL, 1001 + number % 4 // 2))
-    barrier, sent, errors = Barrier(4), [], []
+    barrier, claimed, sent, errors = Barrier(4), list[int](), [], []
 
     def work(owner: str) -> None:
         barrier.wait()
@@ -321,6 +357,7 @@ def test_two_deliverers_never_get_the_same_row_and_keep_the_order(out):
             while idle < 50:
                 rows = claim(out, owner, limit=2)
                 idle = 0 if rows else idle + 1
+                claimed.extend(attempt.id for attempt in rows.values())
                 for key, attempt in rows.items():
                     if do(out, "intent", attempt):
                         sent.append(key)
@@ -334,6 +371,7 @@ def test_two_deliverers_never_get_the_same_row_and_keep_the_order(out):
     for thread in threads:
         thread.join(60)
     assert errors == []
+    assert len(claimed) == len(set(claimed)) == 40
     assert sorted(number for _, number in sent) == list(range(1, 41))
     for case in (1001, 1002):
         for parity in (0, 1):

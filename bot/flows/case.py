@@ -128,12 +128,14 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One side. `name` is as the person signs or the directory lists; `named_by` is `mail`, `directory`, `staff` or empty.
+    """One side. `name` is as the person signs or the directory lists; `named_by` is `mail`, `directory`, `staff` or
+    empty.
 
     `zone` is an IANA zone or None for the policy's. `last_message_id` and `references` continue the party's own mail
-    thread. `written` counts the letters decided for the party; `told` is the first of them that was not taken back (None:
-    the party does not know of us), and arms its status lines. `extended` is true once an extension was given; `statuses`
-    counts the status lines since something last changed. `unsaid`: a hold kept news back; a status line will make up for it.
+    thread. `written` counts the letters decided for the party; `told` is the first of them that was not taken back
+    (None: the party does not know of us), and arms its status lines. `extended` is true once an extension was given;
+    `statuses` counts the status lines since something last changed. `unsaid`: a hold kept news back; a status line
+    will make up for it.
     """
 
     role: Role
@@ -214,11 +216,11 @@ class Clock:
     """One due moment: on whom, what happens then, and which letter (its number in the case) announced it.
 
     A ladder is one clock that climbs: `asked_at` is the moment its days count from (holds move it on), `step` the rung
-    (from 0), `deadline_at` and `end_at` are the dates that were announced, which a change of policy never moves earlier,
-    and `last_letter` is the latest reminder, taken back if the next rung comes due before it left; on the last rung, which
-    the final notice arms, it is the request. The clock of a party runs only if its `letter` has left and not bounced; staff
-    clocks need none. A clock with `held_by` stands still since `held_since`. A ladder without a `letter` waits to be
-    announced: a hold kept its letter back.
+    (from 0), `deadline_at` and `end_at` are the dates that were announced, which a change of policy never moves
+    earlier, and `last_letter` is the latest reminder, taken back if the next rung comes due before it left; on the
+    last rung, which the final notice arms, it is the request. The clock of a party runs only if its `letter` has left
+    and not bounced; staff clocks need none. A clock with `held_by` stands still since `held_since`. A ladder without a
+    `letter` waits to be announced: a hold kept its letter back.
     """
 
     who: Who
@@ -239,8 +241,8 @@ class Clock:
 class Hold:
     """Why the clocks of `roles` stand still and no unasked letter goes to them.
 
-    `id` is stable and says what ends it: `mail:7`, `staff`, `bounce:client`, `away:client`, `closing`, `danger`, `legal`.
-    `subject:7` only keeps a ladder from its end. Under `danger` not even an incoming mail is answered.
+    `id` is stable and says what ends it: `mail:7`, `staff`, `bounce:client`, `away:client`, `closing`, `danger`,
+    `legal`. `subject:7` only keeps a ladder from its end. Under `danger` not even an incoming mail is answered.
     """
 
     id: str
@@ -292,9 +294,9 @@ class Case:
     """One dispute. `number` is 1042 for `D-1042`; `version` counts the decisions on it.
 
     `opener` is None until it is known who wrote. `doubts` are the reasons why a person must send the notice (empty:
-    the case is sure). `receipted`: the opener has had its receipt, not only a plain one. `not_before` is when the notice
-    may be sent at the earliest. `taken_late`: an answer came after an impasse was proposed, which counts once. `left` is the
-    stage that a closed case would go back to.
+    the case is sure). `receipted`: the opener has had its receipt, not only a plain one. `not_before` is when the
+    notice may be sent at the earliest. `taken_late`: an answer came after an impasse was proposed, which counts once.
+    `left` is the stage that a closed case would go back to.
     """
 
     number: int
@@ -392,7 +394,8 @@ class Case:
 def requirements(kind: Kind, opener: Role) -> tuple[Item, ...]:
     """The items a case of this kind needs, opener's first; roles mirror when a client opens.
 
-    Source: the marketplace's Community Guidelines (both written explanations; assignment ID and communication timeline).
+    Source: the marketplace's Community Guidelines (both written explanations; assignment ID and communication
+    timeline).
     """
     own = {Role.WORKER: ItemName.WORKER_EXPLANATION, Role.CLIENT: ItemName.CLIENT_EXPLANATION}
     match kind:
@@ -402,7 +405,7 @@ def requirements(kind: Kind, opener: Role) -> tuple[Item, ...]:
                 Item(opener, own[opener]),
                 Item(opener.other, own[opener.other]),
             )
-        case Kind.PAYMENT:
+        case Kind.PAYMENT:  # pragma: no branch - the last of a closed set.
             return (
                 Item(opener, ItemName.ASSIGNMENT_ID),
                 Item(opener, ItemName.TIMELINE),

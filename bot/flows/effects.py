@@ -16,8 +16,8 @@ Value = str | int | bool | datetime | tuple[str, ...]
 class Sending(StrEnum):
     """When a letter may leave, and how its headers say who sent it.
 
-    ANSWER replies to an incoming mail, at any hour (`auto-replied`); UNASKED waits for the recipient's first free moment
-    (`auto-generated`); PERSON leaves after its undo, at any hour, without Auto-Submitted.
+    ANSWER replies to an incoming mail, at any hour (`auto-replied`); UNASKED waits for the recipient's first free
+    moment (`auto-generated`); PERSON leaves after its undo, at any hour, without Auto-Submitted.
     """
 
     ANSWER = "answer"
@@ -39,9 +39,9 @@ class Because:
 class Letter:
     """Mail to one party, frozen at its decision. `number` counts the case's letters; `name` is its template.
 
-    `facts` are what the template may show; datetimes are UTC and drawn in the party's zone. `not_before` is the earliest
-    moment; after `late_after` (None: undated) an unsent letter is cancelled and decided anew. `after_poll`: it leaves only
-    after the mailbox was polled later than `not_before`, since an answer may be waiting there.
+    `facts` are what the template may show; datetimes are UTC and drawn in the party's zone. `not_before` is the
+    earliest moment; after `late_after` (None: undated) an unsent letter is cancelled and decided anew. `after_poll`:
+    it leaves only after the mailbox was polled later than `not_before`, since an answer may be waiting there.
     """
 
     number: int
@@ -59,8 +59,8 @@ class Letter:
 class Cancel:
     """Take back letters that have not left. Those already past their intent are not touched.
 
-    `to`: also every unasked letter to this party that has not left; each of those comes back as `LetterLate`, since what it
-    said is to be decided anew.
+    `to`: also every unasked letter to this party that has not left; each of those comes back as `LetterLate`, since
+    what it said is to be decided anew.
     """
 
     letters: tuple[int, ...]
@@ -70,7 +70,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A line in the case's thread. `quote` is a party's own words, shown as inert text; `mention` a person to notify."""
+    """A line in the case's thread. `quote` is a party's own words, shown as inert text; `mention` a person to tell."""
 
     text: str
     because: Because
@@ -88,7 +88,8 @@ Effect = Letter | Cancel | Note | Card
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The new case, what to do, and why. `refused` is set, and the case unchanged, where a person asked for something that
+    """The new case, what to do, and why. `refused` is set, and the case unchanged, where a person asked for something
+    that
     cannot be; it says what would be right."""
 
     case: Case

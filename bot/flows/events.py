@@ -91,7 +91,8 @@ class PartyWrote:
 
 @dataclass(frozen=True, slots=True)
 class MailSuggested:
-    """A mail was filed at the case but is not trusted: unknown address, or no authentication. It may be `role`'s answer.
+    """A mail was filed at the case but is not trusted: unknown address, or no authentication. It may be `role`'s
+    answer.
 
     `binds` is false if only a number in the subject points here: then nothing but the end of a ladder is held back.
     """
@@ -397,8 +398,8 @@ class Free:
 class Event:
     """A fact with its id, which is claimed once.
 
-    `at` is when it counts (UTC); `by` is a party, `clock`, `delivery` or a person. `braked` are the parties whose address has
-    had its automatic answers of the day: what must still be said waits for their free moment.
+    `at` is when it counts (UTC); `by` is a party, `clock`, `delivery` or a person. `braked` are the parties whose
+    address has had its automatic answers of the day: what must still be said waits for their free moment.
     """
 
     id: str

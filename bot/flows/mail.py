@@ -51,8 +51,8 @@ class Attachment:
 class Bounce:
     """What a delivery status notification says of one of our letters. Source: RFC 3464.
 
-    `message_ids` are Message-IDs found in the returned part, the headers and In-Reply-To/References, most telling first;
-    `permanent` is false for a delay or a 4.x.x status.
+    `message_ids` are Message-IDs found in the returned part, the headers and In-Reply-To/References, most telling
+    first; `permanent` is false for a delay or a 4.x.x status.
     """
 
     recipients: tuple[str, ...]
@@ -68,9 +68,9 @@ class Mail:
 
     Message-IDs keep their angle brackets. `date` is UTC-aware or None; `utc_offset_minutes` is what the Date header
     claimed, shown to staff only. `text` is the whole body as plain text, quotes included; `reply_text` is the sender's
-    new text, or None where nothing is quoted or forwarded. `recipients` are all addresses the mail was delivered to, as far
-    as its headers say (Delivered-To, X-Original-To, To, Cc), for finding our reply token. `links` are link targets that stand
-    only in the HTML. `signals` say why `nature` is what it is, `defects` what could not be read.
+    new text, or None where nothing is quoted or forwarded. `recipients` are all addresses the mail was delivered to,
+    as far as its headers say (Delivered-To, X-Original-To, To, Cc), for finding our reply token. `links` are link
+    targets that stand only in the HTML. `signals` say why `nature` is what it is, `defects` what could not be read.
     `returns_on` is the date an out-of-office gives for the writer's return.
     """
 

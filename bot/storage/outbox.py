@@ -174,6 +174,17 @@ class Outbox:
         values = {"state": OutState.CANCELLED, "reason": why, "claimed_until": None}
         return tuple(sorted(self._connection.execute(mine.values(values).returning(row.number)).scalars()))
 
+    def overtake(self, case_id: int, role: Role, now: datetime) -> int:
+        """Make every unasked letter to a party that has not passed its intent late as of `now`; returns how many.
+
+        Late letters never leave: each comes back to its case, to be decided anew.
+        """
+        row = t.outbox.c
+        unsent = row.state.in_((OutState.READY, OutState.CLAIMED))
+        mine = (row.case_id == case_id, row.role == role, row.sending == Sending.UNASKED, unsent)
+        values = {"state": OutState.READY, "late_after": now - timedelta(microseconds=1), "claimed_until": None}
+        return self._connection.execute(update(t.outbox).where(*mine).values(values)).rowcount
+
     # --- Out of the outbox ------------------------------------------------------------------------------------------
 
     def claim(

@@ -131,5 +131,5 @@ def _take(turn: Turn, fact: Fact) -> None:  # noqa: PLR0915 - one line for each 
             staff.replied(turn, fact)
         case Undone():
             staff.undone(turn, fact)
-        case FlagLooked():
+        case FlagLooked():  # pragma: no branch - the last of a closed set.
             staff.flag_looked(turn, fact)

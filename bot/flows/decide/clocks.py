@@ -136,9 +136,8 @@ def say_status(turn: Turn, role: Role) -> None:
         "stage": str(turn.case.stage),
         "awaits": str(awaited.who) if awaited else str(Who.STAFF) if turn.case.waits else "",
         "since": since,
+        "next_at": next_at,
     }
-    if turn.case.stage is not Stage.CLOSED:
-        facts["next_at"] = next_at
     number = turn.write("status", role, Sending.UNASKED, facts)
     told = turn.case.party(role).told
     turn.start(Clock(Who(role), What.STATUS, Topic.STATUS, next_at, told, last_letter=number))

@@ -153,8 +153,9 @@ def _introduced(party: Party, listing: Listing, role: Role) -> Party:
 
 def forget_assignment(turn: Turn) -> None:
     """A person said that the assignment ID is wrong: whom the directory named for it is no party of the case."""
-    for role in Role:
-        party = turn.case.party(role)
+    for party in (turn.case.worker, turn.case.client):
+        if party.reached:
+            continue
         contacts = tuple(contact for contact in party.contacts if contact.source != "directory")
         party = replace(party, contacts=contacts)
         if party.named_by == "directory":

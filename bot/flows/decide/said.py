@@ -297,15 +297,17 @@ def away(turn: Turn, fact: PartyAway) -> None:
 
 def bounced(turn: Turn, fact: LetterBounced) -> None:
     """A letter came back: the party's clocks stop, and staff are asked for another address."""
-    role = fact.role
+    address = fact.address.lower()
+    role = (
+        fact.role.other if turn.case.party(fact.role.other).knows(address) else fact.role
+    )  # Sorting may exchange them.
     turn.say(f"A letter to the {role} came back: {fact.diagnostic or 'no reason given'}.")
     party = turn.case.party(role)
     turn.change_party(
         replace(
             party,
             contacts=tuple(
-                replace(contact, bounced=True) if contact.address == fact.address.lower() else contact
-                for contact in party.contacts
+                replace(contact, bounced=True) if contact.address == address else contact for contact in party.contacts
             ),
         )
     )

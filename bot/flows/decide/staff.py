@@ -71,7 +71,8 @@ def sorted_by_person(turn: Turn, fact: Sorted) -> None:
         raise Refused(f"There is no address for the {fact.opener}: set it first.")
     turn.say(f"{fact.by} sorted it as a {fact.kind} dispute opened by the {fact.opener}.")
     turn.case = replace(turn.case, kind=fact.kind, opener=fact.opener, subject=SUBJECTS[fact.kind], receipted=False)
-    turn.go(Stage.GATHERING)
+    turn.case = replace(turn.case, stage=Stage.GATHERING)
+    turn.stop(lambda clock: clock.topic in (Topic.NOTICE, Topic.SLEEP))
     had = {(item.role, item.name): item for item in turn.case.items}
     items = tuple(had.get((item.role, item.name), item) for item in requirements(fact.kind, fact.opener))
     doubts = tuple(code for code in turn.case.doubts if code != "kind")
@@ -81,6 +82,11 @@ def sorted_by_person(turn: Turn, fact: Sorted) -> None:
     if turn.case.assignment_ids:
         accept_ids(turn, fact.mail.mail_id if fact.mail else None)
     doubt(turn)
+    ladder = turn.ladder(fact.opener)
+    if ladder and turn.case.held(fact.opener):
+        turn.swap(ladder, replace(ladder, letter=None))
+    elif ladder and not turn.case.kept_back:
+        stages.gather(turn)  # Where no ladder runs, `carry_on` does it.
 
 
 def _read_again(turn: Turn, opener: Role, mail: MailFacts) -> None:
@@ -101,7 +107,8 @@ def _exchange_sides(turn: Turn) -> None:
         items=(),
         statements=tuple(replace(s, role=s.role.other) for s in case.statements),
         suggested=tuple(replace(s, role=s.role and s.role.other) for s in case.suggested),
-        holds=tuple(_exchanged(hold) for hold in case.holds),
+        holds=tuple(_exchanged(hold) for hold in case.holds if not hold.id.startswith(("away:", "closing"))),
+        closing=None,
         clocks=tuple(clock for clock in case.clocks if clock.who is Who.STAFF),
     )
 

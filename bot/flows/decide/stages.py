@@ -220,8 +220,7 @@ def review_impasse(turn: Turn) -> None:
             )
     turn.go(Stage.REVIEW)
     for role in case.sides:
-        if case.party(role).reached:
-            turn.tell("impasse", role, {"impasse": str(case.impasse), "silent": role is case.impasse_role})
+        turn.tell("impasse", role, {"impasse": str(case.impasse), "silent": role is case.impasse_role})
 
 
 def write_outcome(turn: Turn, role: Role, code: str, grounds: str) -> int:
@@ -249,8 +248,8 @@ def take_back_outcome(turn: Turn, why: str) -> None:
 
 def resolve(turn: Turn) -> None:
     """review → resolved, when the undo of the outcome has run out. Source: policy `[limits] reconsider`."""
-    if turn.case.outcome:
-        turn.case = replace(turn.case, outcome=replace(turn.case.outcome, final_at=turn.now))
+    outcome = turn.case.outcome
+    turn.case = replace(turn.case, outcome=outcome and replace(outcome, final_at=turn.now))
     turn.go(Stage.RESOLVED)
     until = turn.after(None, turn.policy.limits.reconsider)
     turn.start(Clock(Who.STAFF, What.WAKE, Topic.WINDOW, until))
@@ -274,7 +273,8 @@ def offer_closing(turn: Turn, how: Closing) -> None:
     """
     case = turn.case
     opener = case.sides[0]
-    told = [role for role in case.sides if role is opener or (case.party(role).reached and not case.held(role))]
+    others = (opener.other,) if case.party(opener.other).reached and not case.held(opener.other) else ()
+    told = [opener, *(role for role in others if case.party(role).address)]
     closes_on = max(_closes_on(turn, role) for role in told)
     turn.case = replace(turn.case, closing=how)
     turn.hold(Hold("closing", case.sides, f"The {opener} says that it is {how}.", turn.now, opener))
@@ -389,10 +389,10 @@ def say_again(turn: Turn, clock: Clock, role: Role) -> None:
         case Topic.AGREE:
             ask_to_agree(turn, role)
         case Topic.COMMENT:
-            released = [s for s in turn.case.statements if s.letter is not None and s.role is role.other]
-            if turn.case.held(role) or not released:
+            if turn.case.held(role):
                 turn.swap(clock, replace(clock, letter=None))
             else:
+                released = [s for s in turn.case.statements if s.released_at and s.role is role.other]
                 release(turn, role, released[-1].number, released[-1].by)
         case _:
             ask_anew(turn, role)

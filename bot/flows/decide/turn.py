@@ -187,7 +187,7 @@ class Turn:
                 return self.now
             case Sending.UNASKED:
                 return max(self.event.free.of(role), self.now)
-            case Sending.PERSON:
+            case Sending.PERSON:  # pragma: no branch - the last of a closed set.
                 return self.now + self.policy.limits.undo.elapsed
 
     def cancel(self, letters: Iterable[int | None], why: str) -> None:

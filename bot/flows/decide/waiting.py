@@ -101,8 +101,7 @@ def _arrange_staff_clock(turn: Turn) -> None:
         turn.stop(lambda other: other is clock)
         return
     danger = turn.case.has_hold("danger")
-    new = any(wait.since == turn.now for wait in turn.case.waits) and (clock is None or clock.asked_at != turn.now)
-    if clock and not new:
+    if clock and all(wait.since < turn.now for wait in turn.case.waits):
         return
     due_at = turn.after(None, turn.policy.staff.danger if danger else turn.policy.staff.nudge)
     if clock is None or clock.step >= DIGEST or due_at < clock.due_at:
@@ -122,5 +121,3 @@ def _arrange_status_clock(turn: Turn, role: Role) -> None:
     elif clock is None:
         due_at = next_status(turn, role, turn.leaves(role, Sending.UNASKED))
         turn.start(Clock(Who(role), What.STATUS, Topic.STATUS, due_at, party.told))
-    elif clock.letter != party.told:
-        turn.swap(clock, replace(clock, letter=party.told))

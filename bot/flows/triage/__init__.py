@@ -4,7 +4,7 @@ The labelling rules decide what each field means; every judgement carries the se
 follows from a reading is decided elsewhere.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.flows.mail import Mail
 from bot.flows.triage.contacts import Contact, contacts
@@ -25,6 +25,8 @@ FLAGS = (
     "third_party_sender", "several_assignments", "attachment_only", "asks_for_person",
 )  # fmt: skip
 REASONS_MAX = 40
+DOUBT_LEFT = 0.4
+"""What is left of the doubt about a kind once an item of that kind was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def _of_a_person(mail: Mail, known: tuple[Known, ...], told: tuple[Passage, ...]
     kind, where = basis.kind, basis.where
     role, on_role = speaks_for(mail, told, where, kind.kind, known)
     items = _items(mail, told, kind.kind, role, where.bound and basis.new is None)
+    basis = replace(basis, kind=_borne_out(kind, items))
     purpose: str | None = None
     on_purpose: tuple[Reason, ...] = ()
     if where.case is not None or where.bound:
@@ -126,6 +129,13 @@ def _items(mail: Mail, told: tuple[Passage, ...], kind: str, role: str, follow_u
         client_explanation(mail, told, role) if rating else None,
         timeline(told, mail.date) if payment else None,
     )
+
+
+def _borne_out(kind: Kind, items: _Items) -> Kind:
+    """A mail that brings what its kind asks for is surer to be of that kind."""
+    if not any(found.there for _, found in items.named()):
+        return kind
+    return replace(kind, confidence=round(1 - DOUBT_LEFT * (1 - kind.confidence), 3))
 
 
 def _given_now(told: tuple[Passage, ...], items: _Items) -> bool:

@@ -1,0 +1,167 @@
+"""The whole sandbox, wired: a folder, a clock, the mail, Slack, and the real bot among them."""
+
+import secrets
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from bot import app
+from bot.directory import Directory
+from bot.flows.calendar import Span
+from bot.flows.policy import Policy
+from bot.sandbox import imap, people
+from bot.sandbox.child import Child
+from bot.sandbox.clock import Clock, machine_now
+from bot.sandbox.mail import AUTHSERV_ID, SUPPORT, Post, SmtpFault
+from bot.sandbox.slack import SlackStandIn
+from bot.settings import load_policy
+from bot.storage.store import Store
+
+ADVANCE_DAYS_MAX = 800
+PASSED_ON = ("PARLEY_POLICY", "PARLEY_TEMPLATES")
+"""The settings that hold in the sandbox, too: a policy and letters of one's own can be tried here."""
+
+
+class Step(ValueError):
+    """The clock cannot be moved so; the argument says what would be right."""
+
+
+class ImapFault(StrEnum):
+    OK = "ok"
+    DOWN = "down"
+
+
+class Sandbox:
+    """Everything but the page. `slack` None: the bot works by mail alone.
+
+    `environ` is the sandbox's own environment; nothing of it steers the bot but `PASSED_ON`. Raises `PolicyError`.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], at: datetime | None = None) -> None:
+        named = environ.get("PARLEY_POLICY", "").strip()
+        self.policy = load_policy(Path(named) if named else None)
+        self.calendar = self.policy.calendar(None)
+        self.folder = folder
+        self.clock = Clock.at(at or next_monday(machine_now(), self.policy))
+        self._changes = threading.Condition()
+        self.version = 0
+        self.post = Post(folder, lambda: self.calendar.local(self.clock.now()), self.changed)
+        self.slack: SlackStandIn | None = None
+        self.url = f"sqlite:///{folder / 'parley.db'}"
+        self._environ = environ
+        self._moving = threading.Lock()
+        self.child: Child | None = None
+        self.store = Store(self.url)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Returns when all of it works. Raises `MailboxDown` or `BotDown`."""
+        try:
+            self.post.start()
+            app.prepare_database(self.url, machine_now())
+            Directory(self.store).take_in(people.directory_csv())
+            self.child = Child(self._settings(), self.folder, self.clock)
+            self.child.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """The bot first, while what it talks to is still there."""
+        if self.child is not None:
+            self.child.stop()
+        self.post.stop()
+        self.store.close()
+        self.changed()
+
+    @property
+    def bot(self) -> Child:
+        if self.child is None:
+            raise RuntimeError("the sandbox was not started")
+        return self.child
+
+    # --- Time ---------------------------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """Business time in the policy's zone."""
+        return self.calendar.local(self.clock.now())
+
+    def advance(self, span: str) -> bool:
+        """Move the clock by a span as policy writes it. Raises Step or `BotDown`; False: not all came to its end."""
+        try:
+            to = self.calendar.after(self.clock.now(), Span.parse(span))
+        except ValueError as wrong:
+            raise Step(str(wrong)) from None
+        return self.advance_to(to)
+
+    def advance_to(self, to: datetime) -> bool:
+        """Move the clock to a moment (aware). Raises Step or `BotDown`; False: not all came to its end."""
+        with self._moving:
+            ahead = to - self.clock.now()
+            if ahead < timedelta(seconds=-1):
+                raise Step(f"the clock only moves forward, and it is {self.now():%a %Y-%m-%d %H:%M:%S %Z} already")
+            if ahead > timedelta(days=ADVANCE_DAYS_MAX):
+                raise Step(f"at most {ADVANCE_DAYS_MAX} days at a time")
+            done = self.bot.advance(to.astimezone(UTC), *self._well())
+        self.changed()
+        return done
+
+    def idle(self) -> bool:
+        """Wait until nothing that is due now is in flight; False: something still was when patience ended."""
+        done = self.bot.idle(*self._well())
+        self.changed()
+        return done
+
+    def _well(self) -> tuple[bool, bool]:
+        """Whether the mailbox can be reached, and whether everything can."""
+        return self.post.imap_open, self.post.imap_open and self.post.smtp_fault is SmtpFault.OK
+
+    # --- What the page waits for --------------------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Something a person could see is different now."""
+        with self._changes:
+            self.version += 1
+            self._changes.notify_all()
+
+    def wait_changed(self, since: int, timeout_s: float) -> int:
+        """Returns the version once it is another than `since`, or after the time."""
+        with self._changes:
+            self._changes.wait_for(lambda: self.version != since, timeout_s)
+            return self.version
+
+    # --- The bot's settings -------------------------------------------------------------------------------------------
+
+    def _settings(self) -> dict[str, str]:
+        kept = {name: text for name, text in self._environ.items() if not name.startswith(("PARLEY_", "SLACK_"))}
+        passed = {
+            name: str(Path(text).absolute()) for name in PASSED_ON if (text := self._environ.get(name, "").strip())
+        }
+        return {
+            **kept,
+            **passed,
+            "PARLEY_SECRET": secrets.token_hex(16),
+            "PARLEY_MAIL_ADDRESS": SUPPORT,
+            "PARLEY_IMAP_URL": f"imap://{imap.USER}:{imap.PASSWORD}@127.0.0.1:{self.post.imap_port}/INBOX",
+            "PARLEY_SMTP_URL": f"smtp://127.0.0.1:{self.post.bot_port}",
+            "PARLEY_DATABASE_URL": self.url,
+            "PARLEY_AUTHSERV_ID": AUTHSERV_ID,
+        }
+
+
+def next_monday(after: datetime, policy: Policy) -> datetime:
+    """10:00 of the first Monday later than the day of `after`, in the policy's zone."""
+    local = policy.calendar(None).local(after)
+    days = 7 - local.weekday()
+    return (local.replace(hour=10, minute=0, second=0, microsecond=0, tzinfo=None) + timedelta(days=days)).replace(
+        tzinfo=local.tzinfo
+    )
