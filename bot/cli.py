@@ -100,6 +100,24 @@ def _add_running(add: Add) -> None:
         "An SQLite database is migrated first, after a backup beside it. Without the Slack settings it works by mail "
         "alone.",
     ).add_argument("--log", choices=("text", "json"), default="text", help="how log lines look (default: text)")
+    sandbox_command = add(
+        "sandbox",
+        sandbox,
+        "play the whole product on this machine: the bot, a mail server, people, and a clock to move",
+        "Opens a page in the browser, on this machine only; docs/sandbox.md tells how scripts use it. Needs no "
+        "settings; PARLEY_POLICY and PARLEY_TEMPLATES hold in it.",
+    )
+    sandbox_command.add_argument("--port", type=int, default=8800, metavar="N", help="of the page (default: 8800)")
+    sandbox_command.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="keep database and logs there (default: a new folder, removed at the end)",
+    )
+    sandbox_command.add_argument(
+        "--at", metavar="TIME", help="when it begins, as 2026-09-14T10:00 (default: next Monday, 10:00)"
+    )
+    sandbox_command.add_argument("--no-browser", action="store_true", help="do not open the page")
     add(
         "migrate",
         migrate,
@@ -221,6 +239,34 @@ def run(given: argparse.Namespace) -> int:
     return OK
 
 
+def sandbox(given: argparse.Namespace) -> int:
+    """`parley sandbox`."""
+    stopping = threading.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stopping.set())
+    from bot.flows.policy import PolicyError
+
+    try:
+        from bot.sandbox import run as sandbox_run
+    except ImportError as wrong:
+        raise Stop(f"The sandbox needs {wrong.name}: pip install 'parley[sandbox]'") from None
+    in_force = _policy(None)
+    at = None
+    if given.at:
+        try:
+            moment = datetime.fromisoformat(given.at)
+        except ValueError:
+            raise Stop(f"--at {given.at}: it should be a time such as 2026-09-14T10:00", USAGE) from None
+        zone = in_force.calendar(None).local(datetime.now(UTC)).tzinfo
+        at = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    options = sandbox_run.Options(given.port, given.data, at, not given.no_browser)
+    try:
+        sandbox_run.run(options, os.environ, stopping, lambda text: print(text, flush=True))
+    except (RuntimeError, PolicyError) as wrong:
+        raise Stop(f"The sandbox cannot start: {wrong}") from None
+    return OK
+
+
 def migrate(_: argparse.Namespace) -> int:
     """`parley migrate`."""
     from bot.storage import schema
@@ -327,7 +373,7 @@ def replay(given: argparse.Namespace) -> int:
                 if given.json:
                     _print_json(facts)
                 else:
-                    print(f"{row.id:>8}  {row.received_at:%Y-%m-%d %H:%M} UTC  {row.reason}")
+                    print(f"{row.id:>8}  {row.received_at:%Y-%m-%d %H:%M} UTC  {_shown(row.reason)}")
             if not rows and not given.json:
                 print("Nothing lies in quarantine.")
             return OK
@@ -379,7 +425,11 @@ def cases(given: argparse.Namespace) -> int:
             _print_json(case_json(case))
             continue
         soonest = min((clock for clock in case.clocks if not clock.held_by), key=lambda c: c.due_at, default=None)
-        due = f"{_local(soonest.due_at, policy_in_force)} {soonest.what} {soonest.who}" if soonest else "-"
+        due = (
+            f"{_local(soonest.due_at, policy_in_force)} {soonest.what.replace('_', ' ')} {soonest.who}"
+            if soonest
+            else "-"
+        )
         awaited = " ".join(case.awaits()) or "-"
         rows.append((case.label, case.kind or "-", case.stage, " ".join(case.assignment_ids) or "-", awaited, due))
     if rows:
@@ -523,7 +573,8 @@ def why(given: argparse.Namespace) -> int:
             }
         )
     else:
-        print(tell(case, history, sent, datetime.now(UTC), policy_in_force), end="")
+        told_lines = tell(case, history, sent, datetime.now(UTC), policy_in_force).splitlines()
+        print("\n".join(_shown(line) for line in told_lines))
     return OK
 
 
@@ -545,16 +596,13 @@ def letters(given: argparse.Namespace) -> int:
     from bot.flows.samples import samples
     from bot.settings import SettingsError, load_templates
 
+    if given.name and given.name not in LETTERS:
+        raise Stop(f"There is no letter “{given.name}”; there are: {', '.join(LETTERS)}.", USAGE)
     in_force = _policy(None)
     try:
         wording = Wording(load_templates(_named_files()[1]), in_force.wording)
     except SettingsError as wrong:
         raise Stop(f"The templates cannot be used:\n{_indented(wrong)}", USAGE) from None
-    wrong_templates = check(wording)
-    if wrong_templates:
-        raise Stop("The templates cannot be used:\n" + _indented("\n".join(wrong_templates)), USAGE)
-    if given.name and given.name not in LETTERS:
-        raise Stop(f"There is no letter “{given.name}”; there are: {', '.join(LETTERS)}.", USAGE)
     if not given.name and not given.html and not given.json:
         print("\n".join(LETTERS))
         return OK
@@ -563,6 +611,9 @@ def letters(given: argparse.Namespace) -> int:
             given.html.mkdir(parents=True, exist_ok=True)
         except OSError as wrong:
             raise Stop(f"{given.html}: cannot be a folder for the letters: {wrong.strerror}") from None
+    wrong_templates = check(wording)
+    if wrong_templates:
+        raise Stop("The templates cannot be used:\n" + _indented("\n".join(wrong_templates)), USAGE)
     for number, sample in enumerate(each for each in samples() if given.name in (None, each.letter.name)):
         letter = sample.letter
         drawn = render(letter, "D-1042", Party(letter.role), in_force.week.zone, wording)

@@ -1,6 +1,7 @@
 """`parley run` as a process of its own between a real mailbox and a real mail server, with a policy in seconds."""
 
 import email
+import email.utils
 import os
 import signal
 import subprocess
@@ -15,10 +16,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from imapclient import IMAPClient
-from servers import PASSWORD, Dovecot, Postfix
 
 from bot.flows.case import Case
 from bot.storage.store import Store
+from tests.servers import PASSWORD, Dovecot, Postfix
 
 ID = "4471829360"
 POLICY = """\
@@ -48,7 +49,7 @@ DIRECTORY = f"""assignment_id,worker_name,worker_email,client_name,client_email
 T = TypeVar("T")
 
 
-def until(found: Callable[[], T], what: str, within_s: float = 30) -> T:
+def until(found: Callable[[], T | None], what: str, within_s: float = 30) -> T:
     """What `found` gives once it is true; an assertion with `what` if it never is."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:

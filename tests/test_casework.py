@@ -38,7 +38,7 @@ from bot.flows.mail import Verdict
 from bot.settings import Mode, ReplyAddress, load_policy, load_templates
 from bot.storage.inbox import MAIL, SLACK, InboxState
 from bot.storage.mails import Filing, MailState
-from bot.storage.outbox import Attempt, OutboxRow, OutState
+from bot.storage.outbox import Attempt, OutboxRow, OutState, Posting
 from bot.storage.store import Store
 from tests.play import found
 
@@ -513,12 +513,18 @@ def test_a_third_unasked_letter_of_other_cases_waits_for_the_next_day(world):
     ] == [14]
 
 
-def test_a_case_s_own_letters_do_not_delay_it(world):
-    number = world.opens()
-    world.wait(2 * DAY)
-    event = [recorded.event for recorded in world.office.history(number)][-1]
-    assert event
-    assert event.free.client <= world.now + DAY
+@pytest.mark.parametrize(("own", "delayed"), [(True, False), (False, True)])
+def test_only_letters_of_other_cases_delay_a_case(world, own, delayed):
+    number, other = world.opens(), world.opens(assignment="5571829360", sender="x@worker.example")
+    with world.store.begin() as tx:
+        for n in (8, 9):
+            posting = Posting(f"test {n}", MAIL, CARL, "status", {}, world.now, number if own else other)
+            tx.outbox.enqueue(replace(posting, role=Role.CLIENT, number=n, sending=Sending.UNASKED), world.now)
+    world.happens(number, Claimed("U1"))
+    event = world.office.history(number)[-1].event
+    assert event is not None
+    assert (event.free.client.date() > world.now.date()) == delayed
+    assert event.free.worker == world.now
 
 
 def test_automatic_answers_to_one_address_are_braked(world):
@@ -687,6 +693,7 @@ def test_a_case_opened_twice_at_the_same_moment_without_a_mail_to_file_is_one(wo
 
     def work() -> None:
         office = World(world.store).office
+        office.advance(())
         barrier.wait()
         results.extend(office.advance((Happening(None, "command 1", "U1", fact),)))
 

@@ -417,9 +417,9 @@ class History(Play):
             yield f"{letter.name} is written under a hold"
         if "danger" in holds and letter.name != "receipt_danger":
             yield f"{letter.name} to a party that danger holds"
-        theirs = "respondent" if role is self.opener else "opener"
+        theirs = {statement.text for statement in after.statements if statement.role is role.other}
         said = str([value for name, value in letter.facts.items() if name != "statement"])
-        if letter.name == "release" and f"words of the {theirs}" not in str(letter.facts["statement"]):
+        if letter.name == "release" and letter.facts["statement"] not in theirs:
             yield "a release holds the other side's words"
         if WORDS.search(said):
             yield f"{letter.name} holds somebody's words"

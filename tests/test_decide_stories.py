@@ -322,6 +322,7 @@ def test_a_doubtful_case_waits_for_a_person_to_send_the_notice(facts: dict[str, 
     play.wait("10 business days")
     assert play.got(CLIENT) == []
     assert play.waits == ["notice"]
+    assert ": " in play.case.waits[0].text
 
 
 def test_no_notice_is_sent_without_an_address_or_past_a_hold() -> None:
@@ -769,10 +770,20 @@ def test_settled_by_the_respondent_alone_is_put_to_the_opener_and_closes_nothing
     assert play.last(WORKER).name == "settled_question"
     play.wait("3 business days")
     assert play.at(Stage.ANSWERING)
+    assert play.waits == ["item:answer"]
+    assert "reminder" not in play.got(CLIENT)
     sorting = Play()
     sorting.opens(None, None)
     sorting.writes(CLIENT, "We have paid.", intent="resolved")
     assert sorting.at(Stage.SORTING)
+
+
+def test_approved_and_to_be_paid_is_an_answer_and_a_question_to_the_opener() -> None:
+    play = noticed()
+    play.writes(CLIENT, "We approved it and pay on March 20.", intent="resolved", items=found(ItemName.ANSWER))
+    assert play.at(Stage.TALKS)
+    assert play.got(CLIENT) == ["notice", "answer_received"]
+    assert play.last(WORKER).name == "settled_question"
 
 
 @pytest.mark.parametrize("closed", [Closing.INCOMPLETE, Closing.SETTLED])

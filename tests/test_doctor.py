@@ -30,6 +30,13 @@ def installed(parley, tmp_path, set_up, server, monkeypatch) -> Iterator[Door]:
         yield door
 
 
+@pytest.fixture
+def no_letters(tmp_path, monkeypatch) -> None:
+    """A wrong policy spares the look at every letter, which takes longer than all the rest."""
+    (tmp_path / "wrong.toml").write_text("wrong")
+    monkeypatch.setenv("PARLEY_POLICY", "wrong.toml")
+
+
 def failures(said: Said) -> dict[str, str]:
     """The names of what is wrong, with what was found and the hint."""
     return {each["check"]: f"{each['found']} {each['hint']}" for each in said.objects if not each["ok"]}
@@ -58,13 +65,6 @@ def test_a_good_installation_passes_every_check_and_nothing_is_sent_or_changed(p
     assert "a-password" not in said.out
 
 
-def test_as_json_it_is_one_object_a_check(parley, installed):
-    said = parley("doctor", "--json")
-    assert said.status == 0
-    assert {tuple(each) for each in said.objects} == {("check", "ok", "found", "hint")}
-    assert all(each["ok"] for each in said.objects)
-
-
 def test_without_settings_it_names_all_that_are_missing_and_stops(parley, tmp_path):
     said = parley("doctor", "--json")
     assert said.status == 1
@@ -83,6 +83,7 @@ def test_nothing_that_is_wrong_hides_another(parley, set_up, tmp_path, monkeypat
     said = parley("doctor", "--json")
     wrong = failures(said)
     assert said.status == 1
+    assert {tuple(each) for each in said.objects} == {("check", "ok", "found", "hint")}
     assert set(wrong) == {"policy", "database", "mailbox", "mail server", "sender authentication"}
     assert "line 2" in wrong["policy"]
     assert "Make the folder absent first." in wrong["database"]
@@ -96,45 +97,40 @@ def test_nothing_that_is_wrong_hides_another(parley, set_up, tmp_path, monkeypat
 def test_templates_that_cannot_be_used_are_named(parley, set_up, tmp_path, monkeypatch):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "notise.md").write_text("Hello")
-    (tmp_path / "letters" / "notice.md").write_text("{{ no_such_fact }}")
     monkeypatch.setenv("PARLEY_TEMPLATES", "letters")
     assert "did you mean notice.md?" in failures(parley("doctor", "--json"))["templates"]
-    (tmp_path / "letters" / "notise.md").unlink()
-    assert "notice" in failures(parley("doctor", "--json"))["templates"]
 
 
-def test_a_database_that_is_not_there_yet_is_no_failure(parley, set_up, tmp_path):
+def test_a_database_that_is_not_there_yet_is_no_failure(parley, set_up, tmp_path, no_letters):
     said = parley("doctor", "--json")
     assert "database" not in failures(said)
     assert "`parley run` makes it" in said.out
     assert not (tmp_path / "parley.db").exists()
 
 
-def test_a_wrong_password_or_folder_is_told_with_the_server_s_words(parley, installed, server, monkeypatch):
+def test_servers_that_refuse_us_are_told_with_their_words(parley, installed, server, monkeypatch, no_letters):
     monkeypatch.setenv("PARLEY_IMAP_URL", f"imap://support:another@127.0.0.1:{server.port}/INBOX")
-    wrong = failures(parley("doctor", "--json"))
-    assert set(wrong) == {"mailbox"}
-    assert "app password" in wrong["mailbox"]
-    assert "another" not in wrong["mailbox"]
-    monkeypatch.setenv("PARLEY_IMAP_URL", f"imap://support:a-password@127.0.0.1:{server.port}/Nowhere")
-    assert "Nowhere" in failures(parley("doctor", "--json"))["mailbox"]
-
-
-def test_a_mail_server_that_refuses_us_is_told_with_its_words(parley, installed):
     installed.always("connect", "554 5.7.1 not you")
-    assert "not you" in failures(parley("doctor", "--json"))["mail server"]
+    said = parley("doctor", "--json")
+    wrong = failures(said)
+    assert {"mailbox", "mail server"} <= set(wrong)
+    assert "app password" in wrong["mailbox"]
+    assert "not you" in wrong["mail server"]
+    assert "another" not in said.out
+    monkeypatch.setenv("PARLEY_IMAP_URL", f"imap://support:a-password@127.0.0.1:{server.port}/Nowhere")
+    assert "does not exist" in failures(parley("doctor", "--json"))["mailbox"]
 
 
-def test_what_waits_in_quarantine_is_told_with_the_command_that_lists_it(parley, set_up, database):
+def test_what_waits_in_quarantine_is_told_with_the_command_that_lists_it(parley, set_up, database, no_letters):
     assert "`parley replay`" in failures(parley("doctor", "--json"))["quarantine"]
 
 
-def test_an_empty_table_of_assignments_is_told_with_the_command_that_fills_it(parley, set_up):
+def test_an_empty_table_of_assignments_is_told_with_the_command_that_fills_it(parley, set_up, no_letters):
     parley("migrate")
     assert "parley assignments import" in failures(parley("doctor", "--json"))["directory"]
 
 
-def test_a_schema_of_another_version_is_told_with_what_to_do(parley, set_up, later, tmp_path):
+def test_a_schema_of_another_version_is_told_with_what_to_do(parley, set_up, later, tmp_path, no_letters):
     parley("migrate")
     with later():
         assert "parley migrate" in failures(parley("doctor", "--json"))["database"]
@@ -144,7 +140,7 @@ def test_a_schema_of_another_version_is_told_with_what_to_do(parley, set_up, lat
     assert "parley migrate" not in wrong
 
 
-def test_what_is_no_database_is_told(parley, set_up, tmp_path, monkeypatch):
+def test_what_is_no_database_is_told(parley, set_up, tmp_path, monkeypatch, no_letters):
     (tmp_path / "parley.db").write_text("not a database, but a letter to my aunt")
     assert "file is not a database" in failures(parley("doctor", "--json"))["database"]
     monkeypatch.setenv("PARLEY_DATABASE_URL", "postgresql+psycopg://parley:a-secret@127.0.0.1:1/parley")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import ID, Running, body, until
-from servers import Dovecot, Postfix, dovecot, postfix
 
 from bot.flows.case import Closing, Impasse, Stage
+from tests.running import ID, Running, body, until
+from tests.servers import Dovecot, Postfix, dovecot, postfix
 
 pytestmark = pytest.mark.servers
 

@@ -266,7 +266,18 @@ MODULES = {
     *("__init__", "app", "casework", "cli", "delivery", "directory", "doctor", "flows", "handlers", "intake", "mail"),
     *("reports", "sandbox", "settings", "storage", "telemetry"),
 }
-STANDING = {".ci/run", "CHANGELOG.md", "README.md", "benchmarks", "Makefile", "Procfile", "docs", "pyproject.toml", "requirements.lock", "tests"}
+STANDING = {
+    ".ci/run",
+    "CHANGELOG.md",
+    "README.md",
+    "benchmarks",
+    "Makefile",
+    "Procfile",
+    "docs",
+    "pyproject.toml",
+    "requirements.lock",
+    "tests",
+}
 
 
 def test_the_top_of_the_house_is_as_designed() -> None:

@@ -8,7 +8,6 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from databases import sqlite_template
 
 from bot.casework import Happening, Identity, Office
 from bot.directory import Directory
@@ -23,6 +22,8 @@ from bot.storage.mails import MailState
 from bot.storage.outbox import Attempt, OutboxRow, OutState
 from bot.storage.store import Store
 from bot.telemetry import Metrics
+
+pytest_plugins = ["tests.databases"]
 
 MONDAY = datetime(2026, 3, 9, 15, 0, tzinfo=UTC)
 ID = "4471829360"

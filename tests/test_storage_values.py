@@ -36,7 +36,7 @@ PLAIN: Mapping[object, st.SearchStrategy[Any]] = {
     date: st.dates(date(1970, 1, 2), date(2190, 1, 1)),
     type(None): st.none(),
 }
-SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+SHARED = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 _ids = count(1)
 
 

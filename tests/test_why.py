@@ -304,7 +304,7 @@ def test_next_steps_come_soonest_first_and_held_ones_last() -> None:
 
 @pytest.mark.parametrize("stage", Stage)
 def test_the_summary_is_one_paragraph_in_every_stage(stage: Stage) -> None:
-    for case in (Case(1042, stage=stage), replace(ANSWERING, stage=stage, closing=Closing.SETTLED, doubts=("x",))):
+    for case in (Case(1042, stage=stage), replace(ANSWERING, stage=stage, closing=Closing.SETTLED, doubts=("sender",))):
         said = summary(case)
         assert said.startswith("D-1042: a ")
         assert "\n" not in said

@@ -5,9 +5,11 @@ rules that lead from one to the other in `decide`. All times are UTC-aware.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from bot.flows.values import replace
 
 
 class Kind(StrEnum):

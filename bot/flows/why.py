@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import assert_never
 
 from bot.flows.case import LADDER, Case, Clock, Kind, Role, Stage, Topic, What, Who
+from bot.flows.decide.reading import doubts_in_words
 from bot.flows.effects import Because
 from bot.flows.events import Event
 from bot.flows.happened import what_happened
@@ -131,7 +132,7 @@ def _closer(case: Case) -> Iterator[str]:
     if case.closing:
         yield f"It is about to close as {_words(case.closing)}."
     if case.doubts and case.stage in (Stage.GATHERING, Stage.NOTICE):
-        yield f"A person must send the notice: {'; '.join(case.doubts)}."
+        yield f"A person must send the notice: {doubts_in_words(case)}."
     if case.flags:
         yield f"Flags: {', '.join(map(_words, case.flags))}."
     if case.outcome:

@@ -3,12 +3,12 @@
 Source: policy `[request]`. A ladder is armed by its letter; the dates it announced never move earlier.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from bot.flows.case import Clock, Item, ItemState, Role, Topic, What, Who
 from bot.flows.decide.turn import Facts, Turn
 from bot.flows.effects import Because, Sending
+from bot.flows.values import replace
 
 
 def ask(turn: Turn, role: Role, name: str, sending: Sending, facts: Facts | None = None) -> None:

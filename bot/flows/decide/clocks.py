@@ -1,6 +1,5 @@
 """Time passed: a clock came due, time was lost, a letter could not leave as decided."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.flows.case import LADDER, Clock, Closing, Impasse, Kind, Role, Stage, Topic, What, Who
@@ -9,6 +8,7 @@ from bot.flows.decide.asking import climb, final, named, remind, step_back
 from bot.flows.decide.turn import Facts, Turn, pushed
 from bot.flows.effects import Because, Sending
 from bot.flows.events import ClockDue, LetterFailed, LetterLate, LetterSettled, TimeLost
+from bot.flows.values import replace
 
 NEWS = frozenset({"impasse", "extended_other", "settled_question", "status", "answer_received"})
 """Letters that start no clock: what they said is made up for by a status line."""

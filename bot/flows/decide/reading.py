@@ -1,7 +1,5 @@
 """What a mail changes in the case before anybody decides about it: thread, statements, items, flags, directory."""
 
-from dataclasses import replace
-
 from bot.flows.case import (
     Case,
     Clock,
@@ -24,6 +22,7 @@ from bot.flows.decide import stages
 from bot.flows.decide.turn import Turn, morning_after
 from bot.flows.events import ItemFound, Listing, MailFacts
 from bot.flows.mail import Verdict
+from bot.flows.values import replace
 
 DANGER = ("threat", "welfare", "fear_of_retaliation")
 """Flags that hold every letter to the other side until a person has looked."""
@@ -188,9 +187,9 @@ def doubt(turn: Turn, mail: MailFacts | None = None) -> None:
     turn.case = replace(case, doubts=tuple(sorted(doubts)))
 
 
-def spread(case: Case) -> tuple[str, ...]:
-    """The case's doubts in plain words."""
-    return tuple(DOUBTS[code] for code in case.doubts)
+def doubts_in_words(case: Case) -> str:
+    """Why a person must send the notice; empty: nothing speaks against it but the policy or a hold."""
+    return "; ".join(DOUBTS[code] for code in case.doubts)
 
 
 def _continue_thread(turn: Turn, role: Role, mail: MailFacts) -> None:

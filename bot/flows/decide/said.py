@@ -1,7 +1,5 @@
 """A mail came: it opens a case, or a party of the case wrote, or it only may be from a party."""
 
-from dataclasses import replace
-
 from bot.flows.case import (
     Clock,
     Closing,
@@ -23,6 +21,7 @@ from bot.flows.decide.reading import DANGER, may_be_the_answer, mind_flags, take
 from bot.flows.decide.turn import SUBJECTS, Facts, Refused, Turn, morning_after
 from bot.flows.events import CaseOpened, LetterBounced, MailFacts, MailSuggested, PartyAway, PartyWrote
 from bot.flows.mail import Verdict
+from bot.flows.values import replace
 
 
 def opened(turn: Turn, fact: CaseOpened) -> None:
@@ -72,7 +71,7 @@ def wrote(turn: Turn, fact: PartyWrote) -> None:
         return
     over = turn.case.outcome is not None or turn.case.stage in (Stage.SORTING, Stage.RESOLVED, Stage.CLOSED)
     if mail.intent == "resolved" and not over:
-        _says_settled(turn, role)
+        _says_settled(turn, role, mail, brought)
         return
     if turn.case.closing:
         turn.note(f"The {role} answered, so the case stays open.")
@@ -188,8 +187,9 @@ def _wrote_after_closing(turn: Turn, role: Role) -> None:
             _filed(turn, role, person=True)
 
 
-def _says_settled(turn: Turn, role: Role) -> None:
-    """Said by the opener: it closes unless somebody answers. By the other side alone: the opener is asked."""
+def _says_settled(turn: Turn, role: Role, mail: MailFacts, brought: bool) -> None:
+    """Said by the opener: it closes unless somebody answers. By the other side alone: the opener is asked, and the mail
+    counts as what it is besides, such as the answer that is waited for."""
     case = turn.case
     opener = case.sides[0]
     if case.closing:
@@ -203,7 +203,7 @@ def _says_settled(turn: Turn, role: Role) -> None:
     else:
         turn.note(f"The {role} says that it is settled; the {opener} is asked.")
         turn.tell("settled_question", opener)
-        _filed(turn, role, person=False)
+        _by_stage(turn, role, mail, brought)
 
 
 def _thank_for_part(turn: Turn, role: Role) -> None:

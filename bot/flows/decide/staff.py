@@ -1,7 +1,5 @@
 """A person decided something: each function is one button of the case's thread. A refusal says what would be right."""
 
-from dataclasses import replace
-
 from bot.flows.case import (
     Clock,
     Closing,
@@ -46,6 +44,7 @@ from bot.flows.events import (
     TalksSkipped,
     Undone,
 )
+from bot.flows.values import replace
 
 OUTCOMES: dict[Kind, tuple[str, ...]] = {
     Kind.RATING: ("kept", "changed", "removed", "withdrawn", "no_agreement"),

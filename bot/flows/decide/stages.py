@@ -3,7 +3,6 @@
 Source: design of the procedure, "Stages"; the days are policy.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from bot.flows.case import (
@@ -25,6 +24,7 @@ from bot.flows.decide.asking import ask, named
 from bot.flows.decide.turn import Facts, Turn
 from bot.flows.effects import Sending
 from bot.flows.policy import NoticePerson, Policy
+from bot.flows.values import replace
 
 # --- Gathering, notice ----------------------------------------------------------------------------------------------
 
@@ -309,7 +309,8 @@ def _say_closing(turn: Turn, role: Role, closes_on: datetime) -> None:
 
 def keep_open(turn: Turn) -> None:
     """Somebody answered an offered closing: the case goes on where it was, with the time given back."""
-    turn.cancel([clock.letter for clock in turn.case.clocks if clock.topic is Topic.CLOSING], "the case stays open")
+    letters = [clock.letter for clock in turn.case.clocks if clock.topic is Topic.CLOSING]
+    turn.cancel(letters, "the case stays open")
     turn.stop(lambda clock: clock.topic is Topic.CLOSING)
     turn.case = replace(turn.case, closing=None)
     turn.resume("closing")
@@ -372,12 +373,17 @@ def carry_on(turn: Turn) -> None:
             turn.stop_ladder(role, "nothing is owed any more")
         elif clock and clock.letter is None and not clock.held_by:
             say_again(turn, clock, role)
+    if turn.case.stage is Stage.GATHERING:
+        _carry_on_gathering(turn)
+
+
+def _carry_on_gathering(turn: Turn) -> None:
     case = turn.case
     opener = case.sides[0]
     waits_for_staff = any(item.role is opener and item.state is ItemState.RECEIVED for item in case.items)
     quiet = turn.ladder(opener) or case.kept_back or case.held(opener)
     only_staff = waits_for_staff and case.receipted and not case.wanted_from(opener)
-    if case.stage is Stage.GATHERING and not quiet and not only_staff:
+    if not quiet and not only_staff:
         gather(turn)
 
 

@@ -4,7 +4,6 @@ Only `decide` makes a Turn, and only for the length of one call, so to everybody
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from bot.flows.calendar import Calendar, Span
@@ -26,6 +25,7 @@ from bot.flows.case import (
 from bot.flows.effects import Because, Cancel, Card, Decision, Effect, Letter, Note, Sending, Value
 from bot.flows.events import Event
 from bot.flows.policy import Policy
+from bot.flows.values import replace
 
 HOLDABLE = frozenset(
     {Topic.REQUEST, Topic.PARTIAL, Topic.COMMENT, Topic.AGREE, Topic.NOTICE, Topic.SLEEP, Topic.STATUS}
@@ -42,6 +42,8 @@ DATED = frozenset(
     }
 )
 """Letters whose dates count from when they may leave: unsent for too long, they are cancelled and decided anew."""
+
+WHO = {Role.WORKER: Who.WORKER, Role.CLIENT: Who.CLIENT}
 
 Facts = dict[str, Value]
 
@@ -145,10 +147,11 @@ class Turn:
             )
         )
         party = self.case.party(role)
-        told = number if party.told is None or party.told in self.taken_back else party.told
-        self.case = replace(self.case, letters=number).with_party(
-            replace(party, written=party.written + 1, told=told, unsaid=False)
-        )
+        party = replace(party, written=party.written + 1, told=party.told or number, unsaid=False)
+        if role is Role.WORKER:
+            self.case = replace(self.case, letters=number, worker=party)
+        else:
+            self.case = replace(self.case, letters=number, client=party)
         return number
 
     def answer(self, name: str, role: Role, facts: Facts | None = None) -> None:
@@ -197,6 +200,14 @@ class Turn:
             self.effects.append(Cancel(numbers, why))
             self.taken_back.update(numbers)
 
+    def note_first(self, role: Role) -> None:
+        """If the first letter to the party was taken back for another one, that one is the first now."""
+        party = self.case.party(role)
+        if party.told in self.taken_back:
+            letters = (effect for effect in self.effects if isinstance(effect, Letter) and effect.role is role)
+            left = (letter.number for letter in letters if letter.number not in self.taken_back)
+            self.change_party(replace(party, told=next(left, party.told)))
+
     def forget(self, letter: int, role: Role) -> None:
         """A letter did not leave, or came back: if it was the first, the party does not know of us yet."""
         party = self.case.party(role)
@@ -226,10 +237,11 @@ class Turn:
     def start(self, clock: Clock) -> None:
         """Start a clock, in place of one of the same sort; one that stands under a hold starts held."""
         same = (clock.who, clock.what, clock.topic)
-        self.stop(lambda other: (other.who, other.what, other.topic) == same)
         holds = tuple(hold.id for hold in self.case.holds if stops(hold, clock))
-        held_since = self.now if holds else None
-        self.case = replace(self.case, clocks=(*self.case.clocks, replace(clock, held_by=holds, held_since=held_since)))
+        if holds or clock.held_by:
+            clock = replace(clock, held_by=holds, held_since=self.now if holds else None)
+        others = [other for other in self.case.clocks if (other.who, other.what, other.topic) != same]
+        self.case = replace(self.case, clocks=(*others, clock))
 
     def swap(self, old: Clock, new: Clock) -> None:
         """Change a running clock in its place; holds on it stay as they are."""
@@ -239,7 +251,11 @@ class Turn:
         self.case = self.case.without_clocks(which)
 
     def ladder(self, role: Role) -> Clock | None:
-        return self.case.clock(Who(role), *LADDER)
+        who = WHO[role]
+        for clock in self.case.clocks:
+            if clock.who is who and clock.what in LADDER:
+                return clock
+        return None
 
     def stop_ladder(self, role: Role, why: str) -> None:
         """The party owes nothing more: its ladder ends, and what of it cannot have left yet is taken back.

@@ -1,12 +1,12 @@
 """After each decision: what now waits for staff, and the clocks that follow from that and from the stage alone."""
 
-from dataclasses import replace
-
 from bot.flows.case import Case, Clock, ItemState, Provenance, Role, Stage, Topic, Wait, What, Who
 from bot.flows.decide import stages
 from bot.flows.decide.clocks import next_status, say_status
+from bot.flows.decide.reading import doubts_in_words
 from bot.flows.decide.turn import Turn
 from bot.flows.effects import Sending
+from bot.flows.values import replace
 
 NOTED = ("suggestion", "more_time:", "statement:", "reply", "letter:")
 """What staff were asked for as it happened; it waits until a person does it. All else follows from the case itself."""
@@ -22,6 +22,7 @@ def arrange(turn: Turn) -> None:
     stages.carry_on(turn)
     _arrange_waits(turn)
     for role in turn.case.sides:
+        turn.note_first(role)
         _make_up(turn, role)
         _arrange_status_clock(turn, role)
     _arrange_staff_clock(turn)
@@ -35,7 +36,8 @@ def waiting(case: Case) -> dict[str, str]:
         case Stage.SORTING:
             found["sorting"] = "Say what this is: rating, payment, another case, or no dispute."
         case Stage.NOTICE if not topics & {Topic.NOTICE, Topic.SLEEP} and not case.closing:
-            found["notice"] = f"Look at the notice to the {case.respondent} and send it."
+            doubts = doubts_in_words(case)
+            found["notice"] = f"Look at the notice to the {case.respondent} and send it{doubts and ': '}{doubts}."
         case Stage.TALKS if not topics & {Topic.COMMENT, Topic.AGREE} and not case.closing:
             found["release"] = "Release statements to the other side, or skip the talks."
         case Stage.IMPASSE:
@@ -121,3 +123,5 @@ def _arrange_status_clock(turn: Turn, role: Role) -> None:
     elif clock is None:
         due_at = next_status(turn, role, turn.leaves(role, Sending.UNASKED))
         turn.start(Clock(Who(role), What.STATUS, Topic.STATUS, due_at, party.told))
+    elif clock.letter != party.told:
+        turn.swap(clock, replace(clock, letter=party.told))
