@@ -524,7 +524,8 @@ def test_whatever_happens_what_never_bends_holds(opening: tuple[Kind | None, int
 
 
 @pytest.mark.slow
-@settings(max_examples=10_000)
+@pytest.mark.parametrize("part", range(4))  # In parts, so that two workers can share them.
+@settings(max_examples=2_500)
 @given(OPENINGS, st.lists(STEPS, min_size=20, max_size=60))
-def test_ten_thousand_long_histories(opening: tuple[Kind | None, int], steps: list[Step]) -> None:
+def test_ten_thousand_long_histories(part: int, opening: tuple[Kind | None, int], steps: list[Step]) -> None:
     lived_by_all(opening, steps)

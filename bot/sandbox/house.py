@@ -16,7 +16,9 @@ from bot.sandbox import imap, people
 from bot.sandbox.child import Child
 from bot.sandbox.clock import Clock, machine_now
 from bot.sandbox.mail import AUTHSERV_ID, SUPPORT, Post, SmtpFault
-from bot.sandbox.slack import SlackStandIn
+from bot.sandbox.slack import Channel, Clocks, Fault, Person, SlackStandIn, Workspace, read_manifest
+from bot.sandbox.slack import Options as SlackOptions
+from bot.sandbox.slack.shapes import Json
 from bot.settings import load_policy
 from bot.storage.store import Store
 
@@ -35,12 +37,14 @@ class ImapFault(StrEnum):
 
 
 class Sandbox:
-    """Everything but the page. `slack` None: the bot works by mail alone.
+    """Everything but the page. `manifest` is the Slack app's, parsed; None: no Slack, the bot works by mail alone.
 
     `environ` is the sandbox's own environment; nothing of it steers the bot but `PASSED_ON`. Raises `PolicyError`.
     """
 
-    def __init__(self, folder: Path, environ: Mapping[str, str], at: datetime | None = None) -> None:
+    def __init__(
+        self, folder: Path, environ: Mapping[str, str], at: datetime | None = None, manifest: Json = None
+    ) -> None:
         named = environ.get("PARLEY_POLICY", "").strip()
         self.policy = load_policy(Path(named) if named else None)
         self.calendar = self.policy.calendar(None)
@@ -49,7 +53,9 @@ class Sandbox:
         self._changes = threading.Condition()
         self.version = 0
         self.post = Post(folder, lambda: self.calendar.local(self.clock.now()), self.changed)
-        self.slack: SlackStandIn | None = None
+        self.slack = None if manifest is None else stand_in(manifest, self.clock)
+        if self.slack is not None:
+            self.slack.space.changed = self.changed
         self.url = f"sqlite:///{folder / 'parley.db'}"
         self._environ = environ
         self._moving = threading.Lock()
@@ -69,8 +75,11 @@ class Sandbox:
             self.post.start()
             app.prepare_database(self.url, machine_now())
             Directory(self.store).take_in(people.directory_csv())
+            if self.slack is not None:
+                self.slack.start()
             self.child = Child(self._settings(), self.folder, self.clock)
             self.child.start()
+            self.post.wait_ready()
         except BaseException:
             self.stop()
             raise
@@ -79,6 +88,8 @@ class Sandbox:
         """The bot first, while what it talks to is still there."""
         if self.child is not None:
             self.child.stop()
+        if self.slack is not None:
+            self.slack.stop()
         self.post.stop()
         self.store.close()
         self.changed()
@@ -123,7 +134,8 @@ class Sandbox:
 
     def _well(self) -> tuple[bool, bool]:
         """Whether the mailbox can be reached, and whether everything can."""
-        return self.post.imap_open, self.post.imap_open and self.post.smtp_fault is SmtpFault.OK
+        slack = self.slack is None or self.slack.faults.current is Fault.OK
+        return self.post.imap_open, self.post.imap_open and self.post.smtp_fault is SmtpFault.OK and slack
 
     # --- What the page waits for --------------------------------------------------------------------------------------
 
@@ -155,7 +167,36 @@ class Sandbox:
             "PARLEY_SMTP_URL": f"smtp://127.0.0.1:{self.post.bot_port}",
             "PARLEY_DATABASE_URL": self.url,
             "PARLEY_AUTHSERV_ID": AUTHSERV_ID,
+            **(slack_settings(self.slack) if self.slack else {}),
         }
+
+
+def stand_in(manifest: Json, clock: Clock) -> SlackStandIn:
+    """Slack with the sandbox's staff in it, dated by its clock. Its rates are off: a walked clock has no seconds."""
+    users = tuple(each.user for each in people.STAFF)
+    space = Workspace(
+        users=[Person(each.user, each.handle, each.name, f"{each.handle}@parley.example") for each in people.STAFF],
+        channels=[
+            Channel(people.CASES_CHANNEL, "disputes", users),
+            Channel(people.INTAKE_CHANNEL, "support-intake", users),
+        ],
+        manifest=read_manifest(manifest),
+        clocks=Clocks(wall=lambda: clock.now().timestamp()),
+    )
+    return SlackStandIn(space, SlackOptions(rates=False))
+
+
+def slack_settings(slack: SlackStandIn) -> dict[str, str]:
+    """The bot's settings for that Slack."""
+    return {
+        "SLACK_BOT_TOKEN": slack.space.app.bot_token,
+        "SLACK_APP_TOKEN": slack.space.app.app_token,
+        "SLACK_API_URL": slack.api_url,
+        "PARLEY_CASES_CHANNEL": people.CASES_CHANNEL,
+        "PARLEY_INTAKE_CHANNELS": people.INTAKE_CHANNEL,
+        "PARLEY_STAFF": ",".join(each.user for each in people.STAFF),
+        "PARLEY_LEADS": ",".join(each.user for each in people.STAFF if each.lead),
+    }
 
 
 def next_monday(after: datetime, policy: Policy) -> datetime:

@@ -1,11 +1,16 @@
 """Mails to try the sandbox with: each shows one thing that Parley does."""
 
+import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class SampleMail:
-    """A mail a person might write; `shows` says what to look out for."""
+    """A mail a person might write; `shows` says what to look out for.
+
+    `{9}` in its text is the day nine days before it is sent.
+    """
 
     name: str
     title: str
@@ -13,6 +18,15 @@ class SampleMail:
     sender: str
     subject: str
     text: str
+
+    def written(self, now: datetime) -> str:
+        """The text as somebody would write it at `now`."""
+
+        def day(found: re.Match[str]) -> str:
+            then = now - timedelta(days=int(found[1]))
+            return f"{then:%A, %B} {then.day}"
+
+        return re.sub(r"\{(\d+)\}", day, self.text)
 
 
 SAMPLES = (
@@ -24,9 +38,9 @@ SAMPLES = (
         "Payment for assignment 4471829360 not approved",
         "Hello,\n\n"
         "I finished assignment 4471829360 and the client has still not approved the payment.\n\n"
-        "On September 2 I sent Priya a message on the platform and asked her to approve the work.\n"
-        "On September 4 I called her office and left a voicemail.\n"
-        "On September 8 I wrote again. There was no answer to any of it.\n\n"
+        "On {12} I sent Priya a message on the platform and asked her to approve the work.\n"
+        "On {10} I called her office and left a voicemail.\n"
+        "On {6} I wrote again. There was no answer to any of it.\n\n"
         "Please help me get this approved.\n\n"
         "Dana Reyes\n",
     ),
@@ -49,7 +63,7 @@ SAMPLES = (
         "left without testing.\n\n"
         "I checked in at 8:55 for a 9:00 start; the check-in is in the app. I replaced the access point, ran the speed "
         "test with the site contact and sent both photos before I left at 11:20.\n\n"
-        "I asked Tom on Monday to change the rating, and he said no.\n\n"
+        "I asked Tom on {4} to change the rating, and he said no.\n\n"
         "Aisha Khan\n",
     ),
     SampleMail(
@@ -60,7 +74,7 @@ SAMPLES = (
         "Assignment 4471833520: payment refused and a bad rating",
         "Hello,\n\n"
         "On assignment 4471833520 the client gave me 1 star and also refuses to approve my payment of $95.\n\n"
-        "On Tuesday I sent the client a message to ask why, on Thursday I called. Ruth told me the cable was left "
+        "On {6} I sent the client a message to ask why, on {4} I called. Ruth told me the cable was left "
         "loose. That is wrong: I fixed the cable to the rack and took a photo of it at 2:15 pm.\n\n"
         "I want the rating reviewed and the payment approved.\n\n"
         "Jorge Medina\n",

@@ -111,8 +111,8 @@ class Turn:
         self.case = replace(
             self.case,
             stage=stage,
-            worker=replace(self.case.worker, statuses=0),
-            client=replace(self.case.client, statuses=0),
+            worker=_counted_anew(self.case.worker),
+            client=_counted_anew(self.case.client),
             clocks=tuple(c for c in self.case.clocks if c.topic not in (Topic.NOTICE, Topic.STATUS, Topic.SLEEP)),
         )
 
@@ -322,6 +322,10 @@ class Turn:
 
     def tick_off(self, about: str) -> None:
         self.case = replace(self.case, waits=tuple(wait for wait in self.case.waits if wait.about != about))
+
+
+def _counted_anew(party: Party) -> Party:
+    return replace(party, statuses=0) if party.statuses else party
 
 
 def stops(hold: Hold, clock: Clock) -> bool:

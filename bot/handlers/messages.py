@@ -1,0 +1,128 @@
+"""Stored Slack events read again: a message in an intake channel becomes a Mail, all else is only kept.
+
+A note in a case's thread stays in Slack: nothing that staff type there goes anywhere by itself.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.flows.mail import Address, Mail, Nature, Verdict
+from bot.storage.inbox import SLACK, InboxRow
+from bot.storage.store import Store
+from bot.telemetry import log
+
+TRIES_MAX = 5
+TEXT_CHARS_MAX = 40_000
+PLAIN_SUBTYPES = frozenset(("", "bot_message", "file_share", "thread_broadcast"))
+_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
+_LOG = log("slack")
+
+TakeIn = Callable[[InboxRow, Mail], None]
+"""Applies a message as if it were a mail, and marks its row in the inbox as done. It may raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as somebody wrote it; `at` is UTC, `thread_ts` empty for one that is not in a thread."""
+
+    channel: str
+    ts: str
+    thread_ts: str
+    user: str
+    text: str
+    at: datetime
+
+
+def read(raw: bytes) -> Message | None:
+    """The message in a stored event; None for every other event. Raises `ValueError` if it is no event at all."""
+    body: Mapping[str, Any] = json.loads(raw)
+    event = body.get("event") or {}
+    if event.get("type") != "message" or str(event.get("subtype") or "") not in PLAIN_SUBTYPES:
+        return None
+    ts = str(event.get("ts") or "")
+    return Message(
+        channel=str(event.get("channel") or ""),
+        ts=ts,
+        thread_ts=str(event.get("thread_ts") or ""),
+        user=str(event.get("user") or ""),
+        text=_unescaped(str(event.get("text") or ""))[:TEXT_CHARS_MAX],
+        at=datetime.fromtimestamp(float(ts), UTC),
+    )
+
+
+def as_mail(message: Message) -> Mail:
+    """The message as triage reads it. It has no sender that could be written to, so a person sorts the case.
+
+    The first line stands for the subject.
+    """
+    return Mail(
+        message_id=None,
+        in_reply_to=(),
+        references=(),
+        date=message.at,
+        utc_offset_minutes=None,
+        sender=Address("", ""),
+        reply_to=(),
+        to=(),
+        cc=(),
+        recipients=(),
+        subject=message.text.strip().partition("\n")[0][:200],
+        text=message.text,
+        reply_text=None,
+        links=(),
+        attachments=(),
+        nature=Nature.PERSON,
+        signals=(),
+        bounce=None,
+        returns_on=None,
+        verdict=Verdict.NONE,
+        verdict_reason="it was written in Slack",
+        defects=(),
+    )
+
+
+class Events:
+    """Applies the Slack events that the middleware stored, oldest first."""
+
+    def __init__(self, store: Store, intake_channels: Collection[str], take_in: TakeIn) -> None:
+        self._store, self._channels, self._take_in = store, frozenset(intake_channels), take_in
+
+    def run_once(self) -> int:
+        """Apply what is new; returns how many. One that fails is tried again, then quarantined with its reason."""
+        count = 0
+        while True:
+            with self._store.begin() as tx:
+                rows = tx.inbox.claim_new(limit=1, source=SLACK)
+            if not rows:
+                return count
+            self._apply(rows[0])
+            count += 1
+
+    def _apply(self, row: InboxRow) -> None:
+        try:
+            message = read(row.raw)
+            if message and message.channel in self._channels and message.thread_ts in ("", message.ts):
+                self._take_in(row, as_mail(message))
+                return
+            with self._store.begin() as tx:
+                tx.inbox.done(row.id)
+        except Exception as wrong:  # noqa: BLE001 - the recurring job's loop: said, tried again, then quarantined.
+            self._fail(row, wrong)
+
+    def _fail(self, row: InboxRow, wrong: Exception) -> None:
+        reason = f"{type(wrong).__name__}: {wrong}"[:300]
+        _LOG.warning("event failed", inbox_id=row.id, error=type(wrong).__name__, exc_info=wrong)
+        with self._store.begin() as tx:
+            tries = tx.inbox.retry(row.id, reason, timedelta(seconds=2.0 ** min(row.tries, 6)))
+            if tries >= TRIES_MAX:
+                tx.inbox.quarantine(row.id, f"failed {tries} times: {reason}")
+
+
+def _unescaped(text: str) -> str:
+    """The characters that Slack escapes. Source: Slack, "Formatting text", escaping."""
+    for entity, sign in _ENTITIES:
+        text = text.replace(entity, sign)
+    return text
