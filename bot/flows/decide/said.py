@@ -132,7 +132,6 @@ def _respondent_answered(turn: Turn, role: Role, mail: MailFacts, brought: bool)
     elif not brought:
         _filed(turn, role, person=True)
         return
-    turn.stop_ladder(role, f"the {role} answered")
     _thank_for_answer(turn, role)
     if all(item.settled for item in turn.case.items if item.role is role):
         stages.answered(turn)

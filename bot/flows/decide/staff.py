@@ -289,10 +289,8 @@ def _settle(turn: Turn, item: Item) -> None:
     if any(other.role is role and not other.settled for other in case.items):
         return
     silent = case.stage is Stage.IMPASSE and role is case.impasse_role
-    if case.stage is Stage.GATHERING and role is case.opener:
-        turn.stop_ladder(role, "everything asked for is here")  # `carry_on` announces the notice.
-    elif role is case.respondent and (case.stage is Stage.ANSWERING or silent):
-        stages.answered(turn)
+    if role is case.respondent and (case.stage is Stage.ANSWERING or silent):
+        stages.answered(turn)  # In gathering, `carry_on` announces the notice.
 
 
 def released(turn: Turn, fact: Released) -> None:

@@ -56,9 +56,7 @@ def announce(turn: Turn) -> None:
     ladder = turn.ladder(opener)
     if ladder:
         turn.cancel((ladder.letter,), "everything asked for is here")
-    if to_accept:
-        turn.stop_ladder(opener, "everything asked for is here")
-    else:
+    if not to_accept:
         turn.go(Stage.NOTICE)
     sleep: Facts = {"sleep_until": notice_on, "sleep_why": _sleep_why(turn.case)} if asleep else {}
     facts = _got(turn.case, opener) if turn.case.receipted else _understood(turn.case, opener)
