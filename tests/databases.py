@@ -128,6 +128,7 @@ def start(folder: Path) -> "subprocess.Popen[bytes]":
     user = "nobody" if os.getuid() == 0 else None  # PostgreSQL refuses to run as root.
     if user:
         shutil.chown(folder, user)
+        programs = _within_reach(programs, folder)
     place = ["-D", str(folder / "data")]
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(folder)}
     make = [str(programs / "initdb"), *place, "-U", "parley", "-A", "trust", "-E", "UTF8", "-N", "--locale=C"]
@@ -152,6 +153,13 @@ def start(folder: Path) -> "subprocess.Popen[bytes]":
             time.sleep(0.05)
     server.kill()
     raise RuntimeError(f"PostgreSQL did not start: {(folder / 'log').read_text()[-2000:]}")
+
+
+def _within_reach(programs: Path, folder: Path) -> Path:
+    """The programs copied to where everybody may read them: a checkout often lies in a folder that only root enters."""
+    root = folder / "programs"
+    shutil.copytree(programs.parent, root)
+    return root / programs.name
 
 
 def binaries() -> Path:
