@@ -18,19 +18,24 @@ import uvicorn
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bot.casework import Identity, Office
-from bot.delivery import MAIL, Delivery, Terms, Watch
+from bot.delivery import MAIL, SLACK, Delivery, Terms, Watch
 from bot.flows import letters
 from bot.flows.letters import Wording
 from bot.flows.policy import Policy
+from bot.handlers.posting import Fenced, Later, Never, Pace, Posted
+from bot.handlers.workspace import Hands, Workspace, real_pace
 from bot.intake import Intake, Signs
+from bot.mail import smtp
 from bot.mail.inbox import PACE, Desk, Fetched, Reader
 from bot.mail.smtp import Server
 from bot.settings import HostPort, Settings, SettingsError, load_policy, load_templates
+from bot.storage.outbox import OutboxRow
 from bot.storage.schema import NewerSchema, SchemaState, migrate, schema_state, sqlite_path
 from bot.storage.store import DatabaseUnreachable, Store
 from bot.telemetry import METRICS_TYPE, POLL, TICK, Health, Metrics, log
@@ -39,6 +44,9 @@ BEAT_S = 1.0
 OBSERVE_S = 60.0
 LEASE = timedelta(seconds=10)
 LEASE_BEAT_S = 3.0
+WORKSPACE_BEAT_S = 3.0
+CATCH_UP_S = 300.0
+REQUEST_BYTES_MAX = 4 * 1024 * 1024
 LOOK_BACK = timedelta(hours=24)
 RETRY_MAX_S = 60.0
 DRAIN_S = 20.0
@@ -134,9 +142,12 @@ def prepare_database(url: str, now: datetime) -> None:
 
 
 class App:
-    """The running bot. `start`, then `stop`; both return soon, the work is done in threads."""
+    """The running bot. `start`, then `stop`; both return soon, the work is done in threads.
 
-    def __init__(self, settings: Settings, values: Values, times: Times) -> None:
+    `pace` is how fast it posts to Slack; None: as Slack allows.
+    """
+
+    def __init__(self, settings: Settings, values: Values, times: Times, pace: Pace | None = None) -> None:
         self._settings, self._values, self._times = settings, values, times
         self.health, self.metrics = Health(times.machine), Metrics()
         self.store = Store(settings.database_url)
@@ -146,6 +157,8 @@ class App:
         self.intake = Intake(self.office, self.store, values.policy, signs, self.metrics)
         self.owner = f"{gethostname()[:40]}-{secrets.token_hex(4)}"
         self.delivery = Delivery(self.office, self._terms(), Watch(self.health, self.metrics), times.machine)
+        self.workspace = self._enter(pace or real_pace())
+        self.posting = Delivery(self.office, self._posting_terms(), Watch(self.health, self.metrics), times.machine)
         self._scheduler = BackgroundScheduler(timezone=UTC)
         self._reader: Reader | None = None
         self._since = times.business() - LOOK_BACK
@@ -163,7 +176,12 @@ class App:
         self._every(BEAT_S, "deliver", self._deliver)
         self._every(OBSERVE_S, "observe", self._observe)
         self._every(LEASE_BEAT_S, "reader", self._mind_reader)
-        if self._settings.slack is None:
+        self._every(BEAT_S, "post", self._post)
+        if self.workspace is not None:
+            self._every(BEAT_S, "events", self._apply_events)
+            self._every(WORKSPACE_BEAT_S, "workspace", self._mind_workspace)
+            self._every(CATCH_UP_S, "catch up", self._catch_up)
+        else:
             _LOG.warning("no slack", meaning="working by mail alone: staff see cases with `parley cases`")
         _LOG.info("started", mode=str(self._settings.mode), policy=self._values.policy.hash[:12])
 
@@ -171,6 +189,9 @@ class App:
         """Begin nothing new, let what is in flight end, give back what was only claimed."""
         self._scheduler.pause()
         self.delivery.stop()
+        self.posting.stop()
+        if self.workspace is not None:
+            self.workspace.close()
         if self._reader:
             self._reader.stop()
         stopper = threading.Thread(target=self._scheduler.shutdown, daemon=True)
@@ -178,6 +199,7 @@ class App:
         stopper.join(DRAIN_S)
         with suppress(Exception):  # The database may be what made us stop; leases and claims run out by themselves.
             self.delivery.leave()
+            self.posting.leave()
             with self.store.begin() as tx:
                 tx.beats.release(READER, self.owner)
         self.store.close()
@@ -233,14 +255,24 @@ class App:
         moved = self.office.tick()
         self.health.beat(TICK)
         if moved:
-            self.wake("deliver")
+            self._wake_senders()
 
     def _take_in(self) -> None:
         if self.intake.run_once():
-            self.wake("deliver")
+            self._wake_senders()
+
+    def _wake_senders(self) -> None:
+        self.wake("deliver")
+        self.wake("post")
 
     def _deliver(self) -> None:
         while self.delivery.step():
+            pass
+
+    def _post(self) -> None:
+        if self.workspace is not None:
+            self.workspace.poster.reconcile()
+        while self.posting.step():
             pass
 
     def _observe(self) -> None:
@@ -317,6 +349,49 @@ class App:
                 tx.beats.beat(FIRST_START, first)
         return first - LOOK_BACK
 
+    # --- Slack --------------------------------------------------------------------------------------------------------
+
+    def _enter(self, pace: Pace) -> Workspace | None:
+        if self._settings.slack is None:
+            return None
+        hands = Hands(self.intake.read_again, self.intake.apply, self._something_in_slack)
+        return Workspace(self.office, self._settings.slack, hands, self._times.machine, pace)
+
+    def _something_in_slack(self) -> None:
+        self.wake("events")
+        self._wake_senders()
+
+    def _mind_workspace(self) -> None:
+        if self.workspace is None:
+            return
+        wrong = self.workspace.mind()
+        if wrong:
+            self.health.failing("slack", wrong)
+        else:
+            self.health.ok("slack")
+
+    def _apply_events(self) -> None:
+        if self.workspace is not None and self.workspace.events.run_once():
+            self._wake_senders()
+
+    def _catch_up(self) -> None:
+        if self.workspace is not None and self.workspace.catch_up():
+            self.wake("events")
+
+    def _posted(self, row: OutboxRow, gate: Callable[[], bool]) -> smtp.Outcome:
+        """One Slack row, and what became of it in delivery's words."""
+        if self.workspace is None or self._settings.slack is None:
+            raise RuntimeError("there is no Slack")
+        match self.workspace.poster.post(row, gate):
+            case Posted(ts):
+                return smtp.Accepted(ts)
+            case Later(reason):
+                return smtp.Deferred(None, reason)
+            case Never(reason):
+                return smtp.Refused(None, reason)
+            case Fenced():
+                return smtp.Fenced()
+
     # --- Delivery -----------------------------------------------------------------------------------------------------
 
     def _terms(self) -> Terms:
@@ -324,11 +399,17 @@ class App:
             server=Server(self._settings.smtp_url, hello=self._settings.mail_address.rpartition("@")[2]),
             owner=self.owner,
             copy_address=self._settings.copy_address,
+            channels=(MAIL,),
         )
+
+    def _posting_terms(self) -> Terms:
+        """Slack's rows have a deliverer of their own: a Slack that does not answer keeps no letter waiting."""
+        post = None if self.workspace is None else self._posted
+        return replace(self._terms(), owner=f"{self.owner}-slack", channels=(SLACK,), post=post)
 
 
 def http(app: App) -> Starlette:
-    """What is to be asked over HTTP: `/healthz`, `/readyz`, `/metrics`."""
+    """What is to be asked over HTTP: `/healthz`, `/readyz`, `/metrics`; with Slack over HTTP also `/slack/events`."""
 
     def healthz(_: Request) -> Response:
         status, payload = app.health.healthz()
@@ -341,7 +422,18 @@ def http(app: App) -> Starlette:
     def metrics(_: Request) -> Response:
         return Response(app.metrics.exposition(app.health), headers={"content-type": METRICS_TYPE})
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
+    async def slack_events(request: Request) -> Response:
+        workspace = app.workspace
+        if workspace is None or int(request.headers.get("content-length") or 0) > REQUEST_BYTES_MAX:
+            return Response(status_code=404 if workspace is None else 413)
+        body = (await request.body()).decode("utf-8", "replace")
+        reply = await run_in_threadpool(workspace.dispatch, body, dict(request.headers))
+        return Response(reply.body, reply.status, dict(reply.headers))
+
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+    if app.workspace is not None and app.workspace.by_http:
+        routes.append(Route("/slack/events", slack_events, methods=["POST"]))
+    return Starlette(routes=routes)
 
 
 def serve(address: HostPort, app: App) -> uvicorn.Server:
@@ -406,7 +498,9 @@ def by_hand(app: App) -> Iterator[Callable[[], None]]:
         ("reader", app._mind_reader),
         ("tick", app._tick),
         ("intake", app._take_in),
+        ("events", app._apply_events),
         ("deliver", app._deliver),
+        ("post", app._post),
     )
 
     def one_round() -> None:

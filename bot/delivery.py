@@ -52,6 +52,7 @@ class Terms:
 
     `copy_address` gets a copy of each, for evidence. `lease` is how long a claimed batch may wait for its turn;
     `letters_a_minute` holds for this deliverer. `post` None: there is no Slack, and its rows are closed as sent.
+    `channels` are those it serves: a Slack that does not answer must not keep letters waiting.
     """
 
     server: Server
@@ -61,6 +62,7 @@ class Terms:
     letters_a_minute: int = 120
     lease: timedelta = timedelta(minutes=5)
     post: Post | None = None
+    channels: tuple[str, ...] = ("mail", "slack")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,13 @@ class Delivery:
         self._record_all()
         with self._store.begin() as tx:
             tx.outbox.expire()
-        self._ask_for_poll()
-        return self._send_mail() + self._post_to_slack()
+        count = 0
+        if MAIL in self._terms.channels:
+            self._ask_for_poll()
+            count += self._send_mail()
+        if SLACK in self._terms.channels:
+            count += self._post_to_slack()
+        return count
 
     def stop(self) -> None:
         """From any thread: begin no other letter. The running step returns once those in flight have their answers."""

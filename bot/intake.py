@@ -28,8 +28,9 @@ from bot.flows.events import (
 from bot.flows.mail import Mail, Nature, Verdict
 from bot.flows.policy import Policy
 from bot.flows.triage import Known, Reading
+from bot.handlers import messages
 from bot.mail.parse import Limits, Unreadable, parse
-from bot.storage.inbox import MAIL, InboxRow, InboxState
+from bot.storage.inbox import MAIL, SLACK, InboxRow, InboxState
 from bot.storage.mails import Filing, MailState
 from bot.storage.outbox import OutState
 from bot.storage.store import Store, Tx
@@ -122,25 +123,24 @@ class Intake:
         try:
             mail = parse(row.raw, self._signs.authserv_id, self._limits)
             self._metrics.mail(mail.nature)
-            understood = self.understand(row, mail)
-            happenings = tuple(
-                Happening(case, event_id, by_whom(fact), fact) for case, event_id, fact in understood.facts
-            )
-            self._office.advance(happenings, filing(row, mail, understood))
+            self.apply(row, mail)
         except Unreadable as wrong:
             self._quarantine(row, wrong.reason)
         except Exception as wrong:  # noqa: BLE001 - the recurring job's loop: said, tried again, then quarantined.
             self._fail(row, wrong)
 
+    def apply(self, row: InboxRow, mail: Mail) -> None:
+        """Apply a stored mail, or a message read as one; its row is done with the same commit. May raise."""
+        understood = self.understand(row, mail)
+        happenings = tuple(Happening(case, event_id, by_whom(fact), fact) for case, event_id, fact in understood.facts)
+        self._office.advance(happenings, filing(row, mail, understood))
+
     def read_again(self, mail_id: int, case: Case, kind: Kind, role: Role) -> MailFacts | None:
         """A stored mail read in the light of what a person said it is; None if it cannot be read."""
         with self._store.read() as tx:
             row = tx.inbox.get(mail_id)
-        if row is None or row.source != MAIL:
-            return None
-        try:
-            mail = parse(row.raw, self._signs.authserv_id, self._limits)
-        except Unreadable:
+        mail = None if row is None else self._read(row)
+        if row is None or mail is None:
             return None
         known = Known(case.label, kind, case.assignment_ids, (mail.sender.address,), (), mail.in_reply_to)
         if role is Role.CLIENT:
@@ -148,6 +148,16 @@ class Intake:
         return self._mail_facts(
             row, mail, triage.read(_bound_to(mail, known), (known,)), role, replace(case, kind=kind)
         )
+
+    def _read(self, row: InboxRow) -> Mail | None:
+        """The stored row as a mail; None if it cannot be read as one."""
+        if row.source == SLACK:
+            message = messages.read(row.raw)
+            return messages.as_mail(message) if message else None
+        try:
+            return parse(row.raw, self._signs.authserv_id, self._limits)
+        except Unreadable:
+            return None
 
     # --- Understanding ------------------------------------------------------------------------------------------------
 

@@ -124,6 +124,8 @@ class Slack:
     signing_secret: str | None = field(repr=False)
     cases_channel: str
     staff: StaffSource
+    leads: tuple[str, ...]
+    intake_channels: tuple[str, ...]
     api_url: str
 
 
@@ -183,6 +185,8 @@ class Settings:
             signing_secret=self.slack_signing_secret,
             cases_channel=self.cases_channel,
             staff=self.staff,
+            leads=self.leads,
+            intake_channels=self.intake_channels,
             api_url=self.slack_api_url,
         )
 

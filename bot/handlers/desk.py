@@ -4,8 +4,10 @@ Slack's payloads are read here into values; none of them goes further in.
 """
 
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
 from slack_sdk import WebClient
@@ -21,6 +23,28 @@ ReadAgain = Callable[[int, Case, Kind, Role], MailFacts | None]
 """A stored mail, by its row in the inbox, read as a mail of this case, kind and party."""
 
 
+class UnderWay:
+    """How many requests are between their arrival and their acknowledgement; each is one `with`, in any thread."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._count += 1
+
+    def __exit__(self, kind: type[BaseException] | None, wrong: BaseException | None, at: TracebackType | None) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Returns once none is left; False: some still was after that time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._count == 0, timeout_s)
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What the handlers work with. `wake` is called once something was stored or decided; it returns at once."""
@@ -29,6 +53,7 @@ class Desk:
     client: WebClient
     read_again: ReadAgain
     wake: Callable[[], None]
+    under_way: UnderWay = field(default_factory=UnderWay)
 
     def member(self, user: str) -> StaffMember | None:
         """Who this is, if it is one of those who may act."""

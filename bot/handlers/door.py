@@ -18,6 +18,7 @@ from bot.handlers.cards import ACTIONS, Block, fallback
 from bot.handlers.commands import answer
 from bot.handlers.desk import Ask, Desk, clicked, submitted
 from bot.handlers.home import home, stranger
+from bot.handlers.messages import key_of
 from bot.handlers.modals import PREVIEW, field_block, form, has_field, notice
 from bot.handlers.slack import error_of
 from bot.storage.inbox import SLACK
@@ -45,6 +46,7 @@ def build(desk: Desk, signing_secret: str | None = None) -> App:
         process_before_response=True,
         token_verification_enabled=False,
     )
+    app.middleware(_counting(desk))
     app.middleware(_keeping(desk))
     app.middleware(_staff_only(desk))
     for action in ACTIONS:
@@ -77,6 +79,16 @@ def _acked(ack: Ack) -> None:
 # --- Before everything ------------------------------------------------------------------------------------------------
 
 
+def _counting(desk: Desk) -> Callable[..., BoltResponse]:
+    """Who stops the bot waits for what is under way: `close` of a socket does not."""
+
+    def count(next: Callable[[], BoltResponse]) -> BoltResponse:
+        with desk.under_way:
+            return next()
+
+    return count
+
+
 def _keeping(desk: Desk) -> Callable[..., BoltResponse | None]:
     """Events are stored as they came, once each, before anybody reads them."""
 
@@ -84,7 +96,7 @@ def _keeping(desk: Desk) -> Callable[..., BoltResponse | None]:
         if body.get("type") == "event_callback":
             raw = json.dumps(body, sort_keys=True).encode()
             with desk.office.store.begin() as tx:
-                put = tx.inbox.put(SLACK, f"slack:{body['event_id']}", raw, desk.office.now())
+                put = tx.inbox.put(SLACK, key_of(body), raw, desk.office.now())
             if put.new:
                 desk.wake()
         return next()

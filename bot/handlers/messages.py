@@ -4,17 +4,22 @@ A note in a case's thread stays in Slack: nothing that staff type there goes any
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from slack_sdk import WebClient
+
+from bot.casework import Office
 from bot.flows.mail import Address, Mail, Nature, Verdict
 from bot.storage.inbox import SLACK, InboxRow
 from bot.storage.store import Store
 from bot.telemetry import log
 
 TRIES_MAX = 5
+PAGE = 100
+PAGES_MAX = 100
 TEXT_CHARS_MAX = 40_000
 PLAIN_SUBTYPES = frozenset(("", "bot_message", "file_share", "thread_broadcast"))
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
@@ -51,6 +56,48 @@ def read(raw: bytes) -> Message | None:
         text=_unescaped(str(event.get("text") or ""))[:TEXT_CHARS_MAX],
         at=datetime.fromtimestamp(float(ts), UTC),
     )
+
+
+def key_of(body: Mapping[str, Any]) -> str:
+    """What an event is known by, for ever: a message by its place, however it came; all else by Slack's own id."""
+    event = body.get("event") or {}
+    if event.get("type") == "message" and str(event.get("subtype") or "") in PLAIN_SUBTYPES:
+        return f"slack:{event.get('channel')}:{event.get('ts')}"
+    return f"slack:{body['event_id']}"
+
+
+def catch_up(client: WebClient, office: Office, channel: str) -> int:
+    """Store the channel's messages since the last look that no event brought; returns how many those are.
+
+    The first look only remembers where the channel ends: what was said before us is not ours. Raises what slack_sdk
+    and the store raise; nothing is passed over then.
+    """
+    name = f"slack:{channel}"
+    with office.store.read() as tx:
+        since = tx.beats.cursor(name).slack_ts
+    found = list(_history(client, channel, since)) if since else []
+    latest = max((str(each.get("ts")) for each in found), default=since or f"{office.now().timestamp():.6f}")
+    count = 0
+    with office.store.begin() as tx:
+        for message in reversed(found):
+            body = {"type": "event_callback", "event": {"type": "message", **message, "channel": channel}}
+            put = tx.inbox.put(SLACK, f"{name}:{message.get('ts')}", json.dumps(body).encode(), office.now())
+            count += put.new
+        tx.beats.move_slack(latest, name)
+    return count
+
+
+def _history(client: WebClient, channel: str, since: str) -> Iterator[Mapping[str, Any]]:
+    """The channel's plain messages after `since`, latest first."""
+    asked: dict[str, str | int] = {"channel": channel, "oldest": since, "limit": PAGE}
+    for _ in range(PAGES_MAX):
+        answer = client.api_call("conversations.history", http_verb="GET", params=asked).data
+        page = answer if isinstance(answer, Mapping) else {}
+        yield from (each for each in page.get("messages") or () if str(each.get("subtype") or "") in PLAIN_SUBTYPES)
+        cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
+        if not cursor:
+            return
+        asked["cursor"] = cursor
 
 
 def as_mail(message: Message) -> Mail:

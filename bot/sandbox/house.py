@@ -154,7 +154,7 @@ class Sandbox:
     # --- The bot's settings -------------------------------------------------------------------------------------------
 
     def _settings(self) -> dict[str, str]:
-        kept = {name: text for name, text in self._environ.items() if not name.startswith(("PARLEY_", "SLACK_"))}
+        kept = {name: text for name, text in self._environ.items() if not _steers(name)}
         passed = {
             name: str(Path(text).absolute()) for name in PASSED_ON if (text := self._environ.get(name, "").strip())
         }
@@ -169,6 +169,11 @@ class Sandbox:
             "PARLEY_AUTHSERV_ID": AUTHSERV_ID,
             **(slack_settings(self.slack) if self.slack else {}),
         }
+
+
+def _steers(name: str) -> bool:
+    """Whether a variable would steer the bot: settings, and proxies, which slack_sdk uses for this machine, too."""
+    return name.startswith(("PARLEY_", "SLACK_")) or name.lower().endswith("_proxy")
 
 
 def stand_in(manifest: Json, clock: Clock) -> SlackStandIn:

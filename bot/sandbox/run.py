@@ -13,10 +13,13 @@ from datetime import datetime
 from pathlib import Path
 
 import uvicorn
+import yaml
 
+import bot
 from bot.sandbox import page
 from bot.sandbox.api import Api, application
 from bot.sandbox.house import Sandbox
+from bot.sandbox.slack.shapes import Json
 
 PORT = 8800
 
@@ -43,7 +46,7 @@ def run(options: Options, environ: Mapping[str, str], stopping: threading.Event,
     listening = _listening(options.port)
     with listening, _folder(options.data) as folder:
         say("starting the mail server and the bot …")
-        with Sandbox(folder, environ, options.at) as house, serving(house, listening) as address:
+        with Sandbox(folder, environ, options.at, manifest()) as house, serving(house, listening) as address:
             say(_welcome(house, address))
             if options.browser and _has_display():
                 webbrowser.open(address)
@@ -68,6 +71,15 @@ def serving(house: Sandbox, listening: socket.socket) -> Iterator[str]:
         thread.join(10)
 
 
+def manifest() -> Json:
+    """The Slack app's manifest: in the repository, or, once installed, beside this file. Raises `CannotStart`."""
+    for folder in (Path(bot.__file__).parent.parent, Path(__file__).parent):
+        if (named := folder / "manifest.yml").is_file():
+            found: Json = yaml.safe_load(named.read_text(encoding="utf-8"))
+            return found
+    raise CannotStart("manifest.yml is missing: it belongs beside the folder `bot`")
+
+
 def _listening(port: int) -> socket.socket:
     try:
         return socket.create_server(("127.0.0.1", port))
@@ -88,12 +100,11 @@ def _folder(named: Path | None) -> Iterator[Path]:
 
 
 def _welcome(house: Sandbox, address: str) -> str:
-    slack = "" if house.slack else "Slack is not part of it: the bot works by mail alone.\n"
     return (
         f"The sandbox is open at {address}\n"
         f"It is {house.now():%A, %B %d %Y, %H:%M %Z} in there.\n"
-        f"{slack}"
-        "Try first: send the sample “Payment dispute, complete” as the worker, then move the clock by a business day.\n"
+        "Try first: send the sample “Payment dispute, complete” as the worker and see its card in Slack; then move\n"
+        "the clock by a business day, and the client gets a notice.\n"
         f"What the bot says goes to {house.bot.log}. Ctrl-C closes the sandbox."
     )
 
