@@ -331,7 +331,7 @@ def test_the_proof_is_a_sound_script() -> None:
 
 
 def test_a_wheel_carries_all_that_the_package_reads(tmp_path: Path) -> None:
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "manifest.yml"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "bot", tmp_path / "bot", ignore=shutil.ignore_patterns("__pycache__", ".*"))
@@ -342,3 +342,4 @@ def test_a_wheel_carries_all_that_the_package_reads(tmp_path: Path) -> None:
     carried = {path.relative_to(tmp_path / "wheel") for path in (tmp_path / "wheel" / "bot").rglob("*")}
     owned = {path.relative_to(tmp_path) for path in (tmp_path / "bot").rglob("*") if path.is_file()}
     assert owned - carried == {Path("bot/flows/ruff.toml")}
+    assert Path("bot/sandbox/manifest.yml") in carried

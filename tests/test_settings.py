@@ -215,6 +215,8 @@ def test_a_complete_set_of_slack_settings_is_one_value():
         signing_secret=None,
         cases_channel="C0123",
         staff=StaffSource(StaffKind.GROUP, ("S0123",)),
+        leads=("U1", "U2"),
+        intake_channels=("C1", "G2"),
         api_url="https://slack.com/api/",
     )
     assert found.leads == ("U1", "U2")
