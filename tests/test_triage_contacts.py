@@ -24,6 +24,8 @@ def times(text: str) -> list[str]:
         ("Day 1 I sent the sign-off. Day 11 I called.", 2),
         ("He sent it back twice. First on Feb 25, then on Feb 27.", 2),
         ("Yesterday I texted, two days ago I called.", 2),
+        ("On September 20 I sent Ian a message, on October 2 I called.", 2),  # Last year's, not next autumn's.
+        ("The job is overdue. 2026-03-02: wrote to the client. 2026-03-07: phoned him, no answer.", 2),
         ("Le escribí el 3 de marzo y lo llamé el lunes.", 2),
         ("Ich habe am 2. März geschrieben und am 6. März angerufen.", 2),
         ("Je l'ai appelé lundi et je lui ai écrit hier.", 2),

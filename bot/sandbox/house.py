@@ -107,7 +107,11 @@ class Sandbox:
         return self.calendar.local(self.clock.now())
 
     def advance(self, span: str) -> bool:
-        """Move the clock by a span as policy writes it. Raises Step or `BotDown`; False: not all came to its end."""
+        """Move the clock by a span as policy writes it. Raises Step or `BotDown`; False: not all came to its end.
+
+        The span counts from when all that was sent by now has arrived: a mail's own clocks are no moment behind it.
+        """
+        self.idle()
         try:
             to = self.calendar.after(self.clock.now(), Span.parse(span))
         except ValueError as wrong:

@@ -10,6 +10,8 @@ from bot.flows.triage.passages import Passage, Voice, chat_line, compiled, plain
 
 CONTACTS_MAX = 60
 MOMENTS_MAX = 12
+AHEAD_MAX = timedelta(days=92)
+"""A date without a year that would be further ahead is meant as past."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +192,12 @@ def _day(match: re.Match[str], today: date) -> date | None:
 
 
 def _near(today: date, month: int, day: int, year: int | None) -> date | None:
-    """The date meant; without a year, the one nearest to today."""
+    """The date meant; without a year, the one nearest to today, but not far ahead: people tell of what was."""
     if year is not None:
         return _date(year + 2000 if year < 100 else year, month, day)
     tries = [found for found in (_date(today.year + step, month, day) for step in (-1, 0, 1)) if found]
-    return min(tries, key=lambda found: abs((found - today).days), default=None)
+    told = [found for found in tries if found - today <= AHEAD_MAX]
+    return min(told, key=lambda found: abs((found - today).days), default=None)
 
 
 def _date(year: int, month: int, day: int) -> date | None:
@@ -279,7 +282,7 @@ def placed(low: str, when: datetime | None, mode: str | None = None) -> tuple[tu
 
     `mode` is what the sentence before was about: "He rejected it twice. First on 3/2, then on 3/5." goes on with it.
     """
-    goes_on = mode if compiled(_GOES_ON).match(low) else None
+    goes_on = mode if mode != "work" and compiled(_GOES_ON).match(low) else None
     mode = goes_on
     made: list[Moment] = []
     waiting: list[Moment] = []
