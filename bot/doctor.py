@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
 from bot.flows import letters
 from bot.flows.letters import Wording
 from bot.flows.policy import Policy, PolicyError
+from bot.handlers.slack import error_of, read_staff, web_client
 from bot.mail.inbox import KEYWORD, look
 from bot.mail.smtp import Server, probe
-from bot.settings import Settings, SettingsError, load, load_policy, load_templates
+from bot.settings import Settings, SettingsError, Slack, load, load_policy, load_templates
 from bot.storage.mails import MailState
 from bot.storage.schema import SchemaState, schema_state, sqlite_path
 from bot.storage.store import DatabaseUnreachable, Store
@@ -54,6 +58,8 @@ def check_up(environ: Mapping[str, str], env_file: Path | None) -> Iterator[Chec
     yield _authentication(settings)
     if settings.slack is None:
         yield Check("slack", True, "not set: Parley works by mail alone", "docs/settings.md lists the Slack settings.")
+    else:
+        yield from _slack(settings.slack)
 
 
 def _templates(settings: Settings, policy: Policy) -> Check:
@@ -146,6 +152,39 @@ def _mail_server(settings: Settings) -> Check:
         hint = "Check PARLEY_SMTP_URL: smtps://user:password@host:465 or smtp+starttls://user:password@host:587."
         return Check("mail server", False, wrong[:300], hint)
     return Check("mail server", True, f"{url.host}:{url.port} takes our login, {url.security}")
+
+
+def _slack(slack: Slack) -> Iterator[Check]:
+    """The token, the channels and the staff; Slack is only asked, nothing is posted."""
+    client = web_client(slack.bot_token, slack.api_url)
+    try:
+        team = client.auth_test().get("team")
+        yield Check("slack", True, f"workspace {team}, {'Socket Mode' if slack.app_token else 'HTTP'}")
+        if slack.app_token:
+            client.apps_connections_open(app_token=slack.app_token)
+        for channel in (slack.cases_channel, *slack.intake_channels):
+            yield _channel(client, channel)
+        staff = read_staff(client, slack.staff, slack.leads)
+        hint = "" if staff else "Check PARLEY_STAFF: a user group S…, a channel C…, or users U…,U…"
+        yield Check(
+            "staff", bool(staff), f"{len(staff)} may act, {sum(each.lead for each in staff)} of them as lead", hint
+        )
+    except SlackApiError as refusal:
+        yield Check("slack", False, f"Slack refuses: {error_of(refusal)}", _SLACK_HINT)
+    except (SlackClientError, OSError) as trouble:
+        yield Check("slack", False, f"cannot be reached: {type(trouble).__name__}: {str(trouble)[:200]}", _SLACK_HINT)
+
+
+def _channel(client: WebClient, channel: str) -> Check:
+    found = client.conversations_info(channel=channel).get("channel") or {}
+    name, there = f"#{found.get('name') or channel}", bool(found.get("is_member"))
+    return Check("channel", there, name, "" if there else f"Invite the bot: type /invite @Parley in {name}.")
+
+
+_SLACK_HINT = (
+    "Check SLACK_BOT_TOKEN (xoxb-…), SLACK_APP_TOKEN (xapp-…) and the ids of the channels; after a change of\n"
+    "manifest.yml install the app into the workspace again. Step by step: docs/slack-setup.md"
+)
 
 
 def _authentication(settings: Settings) -> Check:

@@ -109,9 +109,9 @@ def until(found: Callable, timeout_s: float = 10.0):
 
 
 @contextmanager
-def sandbox(folder: Path, **environ: str) -> Iterator[Script]:
+def sandbox(folder: Path, *, by_http: bool = False) -> Iterator[Script]:
     """The whole sandbox, Slack included, behind its API."""
     listening = socket.create_server(("127.0.0.1", 0))
-    house = Sandbox(folder, {**os.environ, **environ}, local(START), manifest())
+    house = Sandbox(folder, dict(os.environ), local(START), manifest(), by_http=by_http)
     with listening, house, serving(house, listening) as address, httpx.Client(base_url=address, timeout=200) as http:
         yield Script(http)

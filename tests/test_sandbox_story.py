@@ -13,9 +13,10 @@ WORKER, CLIENT, ID = "dana@worker.example", "priya@northwind.example", "44718293
 VAGUE, VAGUE_ID = "marcus@worker.example", "4471830112"
 
 
-@pytest.fixture(scope="module")
-def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Script]:
-    with sandbox(tmp_path_factory.mktemp("story")) as script:
+@pytest.fixture(scope="module", params=["sockets", pytest.param("requests", marks=pytest.mark.slow)])
+def play(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Script]:
+    """Told once over Socket Mode, and in the slow suite once more by signed requests."""
+    with sandbox(tmp_path_factory.mktemp("story"), by_http=request.param == "requests") as script:
         yield script
 
 

@@ -1,12 +1,14 @@
 """The whole sandbox, wired: a folder, a clock, the mail, Slack, and the real bot among them."""
 
 import secrets
+import socket
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from bot import app
 from bot.directory import Directory
@@ -16,7 +18,7 @@ from bot.sandbox import imap, people
 from bot.sandbox.child import Child
 from bot.sandbox.clock import Clock, machine_now
 from bot.sandbox.mail import AUTHSERV_ID, SUPPORT, Post, SmtpFault
-from bot.sandbox.slack import Channel, Clocks, Fault, Person, SlackStandIn, Workspace, read_manifest
+from bot.sandbox.slack import Channel, Clocks, Fault, Hook, Person, SlackStandIn, Workspace, read_manifest
 from bot.sandbox.slack import Options as SlackOptions
 from bot.sandbox.slack.shapes import Json
 from bot.settings import load_policy
@@ -38,12 +40,19 @@ class ImapFault(StrEnum):
 
 class Sandbox:
     """Everything but the page. `manifest` is the Slack app's, parsed; None: no Slack, the bot works by mail alone.
+    `by_http`: Slack calls the bot by signed requests instead of Socket Mode.
 
     `environ` is the sandbox's own environment; nothing of it steers the bot but `PASSED_ON`. Raises `PolicyError`.
     """
 
     def __init__(
-        self, folder: Path, environ: Mapping[str, str], at: datetime | None = None, manifest: Json = None
+        self,
+        folder: Path,
+        environ: Mapping[str, str],
+        at: datetime | None = None,
+        manifest: Json = None,
+        *,
+        by_http: bool = False,
     ) -> None:
         named = environ.get("PARLEY_POLICY", "").strip()
         self.policy = load_policy(Path(named) if named else None)
@@ -53,7 +62,8 @@ class Sandbox:
         self._changes = threading.Condition()
         self.version = 0
         self.post = Post(folder, lambda: self.calendar.local(self.clock.now()), self.changed)
-        self.slack = None if manifest is None else stand_in(manifest, self.clock)
+        self._hook = Hook(f"http://127.0.0.1:{_free_port()}/slack/events", secrets.token_hex(16)) if by_http else None
+        self.slack = None if manifest is None else stand_in(manifest, self.clock, self._hook)
         if self.slack is not None:
             self.slack.space.changed = self.changed
         self.url = f"sqlite:///{folder / 'parley.db'}"
@@ -171,8 +181,13 @@ class Sandbox:
             "PARLEY_SMTP_URL": f"smtp://127.0.0.1:{self.post.bot_port}",
             "PARLEY_DATABASE_URL": self.url,
             "PARLEY_AUTHSERV_ID": AUTHSERV_ID,
-            **(slack_settings(self.slack) if self.slack else {}),
+            **(slack_settings(self.slack, self._hook) if self.slack else {}),
         }
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def _steers(name: str) -> bool:
@@ -180,7 +195,7 @@ def _steers(name: str) -> bool:
     return name.startswith(("PARLEY_", "SLACK_")) or name.lower().endswith("_proxy")
 
 
-def stand_in(manifest: Json, clock: Clock) -> SlackStandIn:
+def stand_in(manifest: Json, clock: Clock, hook: Hook | None = None) -> SlackStandIn:
     """Slack with the sandbox's staff in it, dated by its clock. Its rates are off: a walked clock has no seconds."""
     users = tuple(each.user for each in people.STAFF)
     space = Workspace(
@@ -192,14 +207,17 @@ def stand_in(manifest: Json, clock: Clock) -> SlackStandIn:
         manifest=read_manifest(manifest),
         clocks=Clocks(wall=lambda: clock.now().timestamp()),
     )
-    return SlackStandIn(space, SlackOptions(rates=False))
+    return SlackStandIn(space, SlackOptions(rates=False, hook=hook))
 
 
-def slack_settings(slack: SlackStandIn) -> dict[str, str]:
+def slack_settings(slack: SlackStandIn, hook: Hook | None) -> dict[str, str]:
     """The bot's settings for that Slack."""
+    inbound = {"SLACK_APP_TOKEN": slack.space.app.app_token}
+    if hook is not None:
+        inbound = {"SLACK_SIGNING_SECRET": hook.signing_secret, "PARLEY_HTTP": urlsplit(hook.url).netloc}
     return {
+        **inbound,
         "SLACK_BOT_TOKEN": slack.space.app.bot_token,
-        "SLACK_APP_TOKEN": slack.space.app.app_token,
         "SLACK_API_URL": slack.api_url,
         "PARLEY_CASES_CHANNEL": people.CASES_CHANNEL,
         "PARLEY_INTAKE_CHANNELS": people.INTAKE_CHANNEL,

@@ -159,6 +159,7 @@ def main() -> int:
     app = house.App(settings, house.load_values(settings), house.Times(clock.now, machine_now), pace)
     house.prepare_database(settings.database_url, machine_now())
     take_over(app)
+    server = house.serve(settings.http, app) if settings.http else None
     app.start()
     with line, line.makefile("rw", encoding="utf-8", newline="\n") as wire:
         _say(wire, {"token": os.environ[TOKEN]})
@@ -167,6 +168,8 @@ def main() -> int:
         stopping.wait()
         line.shutdown(socket.SHUT_RDWR)
         app.stop()
+    if server:
+        server.should_exit = True
     return 0
 
 

@@ -75,6 +75,14 @@ _FACTS = (
         ),
     ),
     (
+        0.6,
+        (
+            r"\b(?:finished|completed|delivered|arrived|submitted|ready)\b.{0,40}\b(?:on (?:time|schedule)|"
+            r"(?:before|by|within|ahead of) (?:the )?(?:deadline|schedule|due date))\b|"
+            r"\b(?:with|by) the (?:site |store |shop )?(?:manager|contact|supervisor)\b"
+        ),
+    ),
+    (
         0.5,
         (
             r"\b(?:called|phoned) (?:the )?(?:desk|noc|help ?desk|manager|dispatch\w*)\b|"
