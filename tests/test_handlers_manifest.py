@@ -1,12 +1,16 @@
 """The Slack app's manifest: as Slack's schema wants it, and with every scope and event the handlers need, no more."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from bot.flows.decide import OUTCOMES
+from bot.handlers.cards import ACTIONS
 from bot.handlers.door import COMMAND, NEW_SHORTCUT, OPEN_SHORTCUT
+from bot.handlers.modals import FIELDS
 from bot.sandbox.slack import read_manifest
 from bot.sandbox.slack.manifest import EVENT_SCOPES
 from bot.sandbox.slack.methods import METHODS
@@ -17,14 +21,16 @@ PUBLISHED = ROOT.parent / "shared" / "slack"
 MANIFEST = yaml.safe_load((ROOT / "manifest.yml").read_text("utf-8"))
 CALLED = (
     *("chat.postMessage", "chat.update", "conversations.history", "conversations.replies", "conversations.members"),
+    *("conversations.info", "auth.test", "apps.connections.open"),
     *("usergroups.users.list", "users.info", "views.open", "views.publish", "views.update"),
 )
 CHANNEL_KINDS = ("channels:", "groups:")
 published = pytest.mark.skipif(not PUBLISHED.exists(), reason="needs shared/slack beside the repository")
 
 
-def test_the_handlers_call_no_other_method() -> None:
-    source = "".join(path.read_text("utf-8") for path in (ROOT / "bot" / "handlers").glob("*.py"))
+def test_the_handlers_and_doctor_call_no_other_method() -> None:
+    files = [*(ROOT / "bot" / "handlers").glob("*.py"), ROOT / "bot" / "doctor.py"]
+    source = "".join(path.read_text("utf-8") for path in files)
     called = {name for name in METHODS if f'"{name}"' in source or f".{name.replace('.', '_')}(" in source}
     assert called == set(CALLED)
 
@@ -65,3 +71,12 @@ def test_slack_knows_every_scope_and_event() -> None:
     for name in manifest.events:
         assert "Events" in events[name]["APIs"], name
         assert set(events[name]["scopes"]) <= manifest.scopes, name
+
+
+def test_every_action_and_field_stands_in_the_sandboxs_description() -> None:
+    """Outsiders' scripts click and fill by these names."""
+    table = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8").partition("### Actions and fields")[2]
+    told = set(re.findall(r"`([a-z_]+)`", table))
+    assert told >= {*ACTIONS, *FIELDS}
+    outcomes = set(table.partition("Outcomes of a payment case:")[2].partition("\n\n")[0].replace("`", " ").split())
+    assert {code for codes in OUTCOMES.values() for code in codes} <= {each.strip(".;") for each in outcomes}

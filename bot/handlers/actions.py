@@ -38,6 +38,7 @@ from bot.flows.mail import Verdict
 from bot.handlers.cards import acceptable
 from bot.handlers.commands import number_in
 from bot.handlers.desk import Ask, Desk
+from bot.handlers.messages import Message, written_down
 from bot.storage.inbox import SLACK
 from bot.storage.mails import Filing, MailState
 
@@ -243,7 +244,8 @@ def _open(desk: Desk, ask: Ask, by: str) -> Meaning:
         return Refusal("Say what it is about.", "text")
     now = desk.office.now()
     with desk.office.store.begin() as tx:
-        stored = tx.inbox.put(SLACK, ask.id, f"{ask.id}\n{address}\n{text}".encode(), now)
+        typed = Message("", ask.id, "", ask.user, text, now, address)
+        stored = tx.inbox.put(SLACK, ask.id, written_down(typed), now)
         tx.inbox.done(stored.id)
     mail = MailFacts(
         mail_id=stored.id,

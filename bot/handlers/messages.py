@@ -31,7 +31,10 @@ TakeIn = Callable[[InboxRow, Mail], None]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as somebody wrote it; `at` is UTC, `thread_ts` empty for one that is not in a thread."""
+    """A message as somebody wrote it; `at` is UTC, `thread_ts` empty for one that is not in a thread.
+
+    `address` is whose words a person says these are, in a form; a message of Slack's has none.
+    """
 
     channel: str
     ts: str
@@ -39,6 +42,7 @@ class Message:
     user: str
     text: str
     at: datetime
+    address: str = ""
 
 
 def read(raw: bytes) -> Message | None:
@@ -55,7 +59,21 @@ def read(raw: bytes) -> Message | None:
         user=str(event.get("user") or ""),
         text=_unescaped(str(event.get("text") or ""))[:TEXT_CHARS_MAX],
         at=datetime.fromtimestamp(float(ts), UTC),
+        address=str(event.get("address") or ""),
     )
+
+
+def written_down(message: Message) -> bytes:
+    """A message that a person typed into a form, to be stored as an event is, so that it can be `read` again."""
+    event = {
+        "type": "message",
+        "channel": message.channel,
+        "ts": f"{message.at.timestamp():.6f}",
+        "user": message.user,
+        "text": _escaped(message.text),
+        "address": message.address,
+    }
+    return json.dumps({"type": "form", "event": event}).encode()
 
 
 def key_of(body: Mapping[str, Any]) -> str:
@@ -101,7 +119,7 @@ def _history(client: WebClient, channel: str, since: str) -> Iterator[Mapping[st
 
 
 def as_mail(message: Message) -> Mail:
-    """The message as triage reads it. It has no sender that could be written to, so a person sorts the case.
+    """The message as triage reads it. Nobody vouches for its sender, so a person sorts the case.
 
     The first line stands for the subject.
     """
@@ -111,7 +129,7 @@ def as_mail(message: Message) -> Mail:
         references=(),
         date=message.at,
         utc_offset_minutes=None,
-        sender=Address("", ""),
+        sender=Address("", message.address),
         reply_to=(),
         to=(),
         cc=(),
@@ -166,6 +184,12 @@ class Events:
             tries = tx.inbox.retry(row.id, reason, timedelta(seconds=2.0 ** min(row.tries, 6)))
             if tries >= TRIES_MAX:
                 tx.inbox.quarantine(row.id, f"failed {tries} times: {reason}")
+
+
+def _escaped(text: str) -> str:
+    for entity, sign in reversed(_ENTITIES):
+        text = text.replace(sign, entity)
+    return text
 
 
 def _unescaped(text: str) -> str:
