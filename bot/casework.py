@@ -308,7 +308,8 @@ class Office:
         versions = Versions(self.policy.hash, self.wording.hash)
         tx.events.append(case.number, event, decision.because, now, versions)
         # The card first: a thread hangs on it.
-        for index, effect in sorted(enumerate(decision.effects), key=lambda each: not isinstance(each[1], Card)):
+        effects = joined(decision.effects)
+        for index, effect in sorted(enumerate(effects), key=lambda each: not isinstance(each[1], Card)):
             self._carry(tx, case, effect, f"{event.id}:{index}", now)
         tx.cases.save_clocks(case, before)
         _settle_around(tx, case.number, event.fact)
@@ -535,6 +536,25 @@ def _undoable(tx: Tx, case: Case, fact: Undone) -> tuple[Result, str] | None:
         if row is None or row.state not in _CANCELLABLE:
             return Result.REFUSED, f"Letter {number} has already left, or is about to; it cannot be taken back."
     return None
+
+
+def joined(effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    """The effects with the notes of one decision as one post: Slack takes about one a second and channel.
+
+    A note that calls somebody, or quotes after another did, stays a post of its own.
+    """
+    made: list[Effect] = []
+    at: int | None = None
+    for effect in effects:
+        first = None if at is None else made[at]
+        if isinstance(effect, Note) and not effect.mention:
+            if isinstance(first, Note) and at is not None and not (first.quote and effect.quote):
+                text, quote = f"{first.text}\n{effect.text}", first.quote or effect.quote
+                made[at] = replace(first, text=text, quote=quote)
+                continue
+            at = len(made)
+        made.append(effect)
+    return tuple(made)
 
 
 def _settle_around(tx: Tx, case: int, fact: Fact) -> None:

@@ -7,11 +7,11 @@ from threading import Barrier, Thread
 
 import pytest
 
-from bot.casework import BATCH, Advanced, Erased, Happening, Identity, Office, Result, UnknownCase
+from bot.casework import BATCH, Advanced, Erased, Happening, Identity, Office, Result, UnknownCase, joined
 from bot.flows import tokens
 from bot.flows.case import Case, Closing, ItemName, Kind, Role, Stage, What, Who
 from bot.flows.decide import decide
-from bot.flows.effects import Because, Letter, Sending, Value
+from bot.flows.effects import Because, Card, Letter, Note, Sending, Value
 from bot.flows.events import (
     CaseOpened,
     Claimed,
@@ -738,3 +738,14 @@ def test_items_found_keep_their_confidence(world):
     assert event is not None
     assert isinstance(event.fact, CaseOpened)
     assert event.fact.mail.items == items
+
+
+def test_what_one_decision_says_is_one_post_but_for_who_is_called_and_a_second_quotation() -> None:
+    why = Because("a rule")
+    said = (Note("First.", why), Card(), Note("Second.", why, quote="Her words."), Note("Look!", why, mention="lead"))
+    assert joined((*said, Note("Third.", why), Note("Fourth.", why, quote="His words."))) == (
+        Note("First.\nSecond.\nThird.", why, quote="Her words."),
+        Card(),
+        Note("Look!", why, mention="lead"),
+        Note("Fourth.", why, quote="His words."),
+    )
