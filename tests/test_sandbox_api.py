@@ -18,6 +18,7 @@ import pytest
 
 from bot.sandbox import people
 from bot.sandbox.house import Sandbox, next_monday
+from bot.sandbox.page import FILES
 from bot.sandbox.run import serving
 from bot.settings import load_policy
 from tests.standin_world import manifest
@@ -180,6 +181,10 @@ def test_the_page_shows_four_panes_and_loads_nothing_from_elsewhere(sandbox: Cli
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert [sandbox.http.get(each).status_code for each in loaded if not each.startswith("data:")] == [200, 200]
     assert "default-src 'self'" in page.headers["content-security-policy"]
+    scripts = "".join(sandbox.http.get(f"/{name}").raise_for_status().text for name in FILES)
+    assert set(re.findall(r'from "\./(\w+\.js)"', scripts)) < set(FILES)
+    assert "innerHTML" not in scripts
+    assert not re.search(r"https?://", scripts)
 
 
 def test_the_page_hears_of_a_change_at_once(sandbox: Client) -> None:

@@ -26,7 +26,7 @@ def home(desk: Desk, by: str) -> Block:
     today, policy = desk.office.now(), desk.office.policy
     lists = (
         ("Mine", [case for case in cases if case.owner == by]),
-        ("Nobody's", [case for case in cases if case.owner is None and case.waits]),
+        ("Unassigned", sorted((case for case in cases if case.owner is None), key=lambda case: not case.waits)),
         ("Due today", [case for case in cases if _due(case, today, policy)]),
         ("To be sorted", [case for case in cases if case.stage is Stage.SORTING]),
         ("Impasse", [case for case in cases if case.stage is Stage.IMPASSE]),

@@ -78,6 +78,7 @@ class Api:
             "/api/slack/message": self._slack(_message),
             "/api/slack/click": self._slack(_click),
             "/api/slack/submit": self._slack(_submit),
+            "/api/slack/close": self._slack(_close),
             "/api/slack/command": self._slack(_command),
             "/api/slack/shortcut": self._slack(_shortcut),
         }
@@ -362,11 +363,19 @@ def _message(slack: People, asked: Obj) -> Answer:
 def _click(slack: People, asked: Obj) -> Answer:
     spot = Spot(text(asked, "channel"), text(asked, "message_ts"), text(asked, "view_id"))
     block_id = text(asked, "block_id") or None
+    if "values" in asked:
+        typed = slack.typed(text(asked, "user"), spot.view_id, obj(asked, "values"))
+        if not typed.ok:
+            return typed
     return slack.click(text(asked, "user"), spot, text(asked, "action_id"), block_id, asked.get("value"))
 
 
 def _submit(slack: People, asked: Obj) -> Answer:
     return slack.submit(text(asked, "user"), text(asked, "view_id"), obj(asked, "values"))
+
+
+def _close(slack: People, asked: Obj) -> Answer:
+    return slack.close(text(asked, "user"), text(asked, "view_id"))
 
 
 def _command(slack: People, asked: Obj) -> Answer:

@@ -1,5 +1,6 @@
-"""The sandbox's page in the browser: one template, one style sheet, one script, all of our own."""
+"""The sandbox's page in the browser: one template, one style sheet and a few scripts, all of our own."""
 
+from collections.abc import Callable
 from importlib.resources import files
 
 from jinja2 import Environment
@@ -8,6 +9,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 SIDES = ("worker", "client")
+FILES = ("page.css", "page.js", "slack.js", "blocks.js", "dom.js")
+TYPES = {"css": "text/css", "js": "text/javascript"}
 POLICY = {
     "content-security-policy": "default-src 'self'; img-src data:; frame-ancestors 'none'",
     "cache-control": "no-store",
@@ -22,13 +25,16 @@ def routes() -> list[Route]:
     def index(_: Request) -> Response:
         return HTMLResponse(html, headers=POLICY)
 
-    def style(_: Request) -> Response:
-        return Response(_text("page.css"), media_type="text/css", headers=POLICY)
+    return [Route("/", index), *(Route(f"/{name}", _file(name)) for name in FILES)]
 
-    def script(_: Request) -> Response:
-        return Response(_text("page.js"), media_type="text/javascript", headers=POLICY)
 
-    return [Route("/", index), Route("/page.css", style), Route("/page.js", script)]
+def _file(name: str) -> Callable[[Request], Response]:
+    media = TYPES[name.rpartition(".")[2]]
+
+    def answer(_: Request) -> Response:
+        return Response(_text(name), media_type=media, headers=POLICY)
+
+    return answer
 
 
 def _text(name: str) -> str:

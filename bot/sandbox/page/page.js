@@ -1,6 +1,6 @@
 // The sandbox's page: everything it shows and does goes through the API that docs/sandbox.md describes.
-// What others wrote is only ever put in as text, never as markup.
-"use strict";
+import { all, ask, made, one, say, when as local } from "./dom.js";
+import { openSlack, showSlack } from "./slack.js";
 
 const WHAT = {
   remind: "reminder", final: "final notice", lapse: "the ladder ends", send_notice: "the other side is written to",
@@ -9,32 +9,7 @@ const WHAT = {
 let state = null;
 let ahead = 0;  // The sandbox's clock minus this machine's, milliseconds.
 
-const one = (selector, within = document) => within.querySelector(selector);
-const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-
-function made(tag, text = "", name = "") {
-  const element = document.createElement(tag);
-  element.textContent = text;
-  if (name) element.className = name;
-  return element;
-}
-
-async function ask(path, body) {
-  const options = body && { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-  const answer = await fetch(path, options);
-  const found = await answer.json();
-  if (!answer.ok) throw new Error(found.error || answer.statusText);
-  return found;
-}
-
-const when = (text) => new Date(text).toLocaleString("en-US", {
-  weekday: "short", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZone: state.zone,
-});
-
-function say(where, text, wrong = false) {
-  where.textContent = text;
-  where.classList.toggle("wrong", wrong);
-}
+const when = (text) => local(text, state.zone);
 
 // --- Mailboxes -------------------------------------------------------------------------------------------------------
 
@@ -198,13 +173,14 @@ function show() {
 async function refresh() {
   state = await ask("/api/state");
   show();
-  await Promise.all(all(".mail").map((pane) => showMailbox(pane)));
+  await Promise.all([...all(".mail").map((pane) => showMailbox(pane)), showSlack(state)]);
 }
 
 async function start() {
   state = await ask("/api/state");
   all(".mail").forEach(openMailbox);
   setUpClock();
+  openSlack(state);
   await refresh();
   const changes = new EventSource("/api/events");
   let asked = 0;

@@ -179,6 +179,14 @@ class People:
 
     # --- Clicking ----------------------------------------------------------------------------------------------------
 
+    def typed(self, user: str, view_id: str, values: dict[str, Json]) -> Answer:
+        """Fill fields of the modal a person sees, by action_id, without submitting it."""
+        try:
+            errors = self._enter(user, self._open_modal(user, view_id), values)
+            return Answer(ok=not errors, errors=errors)
+        except (CannotDo, Refused) as refusal:
+            return Answer(ok=False, error=str(refusal))
+
     def click(self, user: str, spot: Spot, action_id: str, block_id: str | None = None, value: Json = None) -> Answer:
         """Press a button or choose in a menu of a message or of a view.
 
