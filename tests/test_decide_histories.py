@@ -176,7 +176,7 @@ class History(Play):
                 spans = ("1 hour", "5 business hours", "1 business day", "3 business days", "61 seconds", "1 minute")
                 self.wait(spans[step.pick % len(spans)])
             case "next":
-                moment = self._next_moment()
+                moment = self.next_moment()
                 self.wait_until(moment or self.now)
             case "outage" | "repair":
                 self.smtp = step.what == "repair"
