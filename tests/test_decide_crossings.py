@@ -1027,7 +1027,7 @@ def test_a_closing_waits_until_both_have_had_their_two_days() -> None:
     play.smtp = False
     play.writes(WORKER, "It is settled.", intent="resolved")
     play.smtp = True
-    play.letters += [letter for letter in play.outbox if letter.role is WORKER]
+    play.sent_at |= {letter.number: play.now for letter in play.outbox if letter.role is WORKER}
     play.outbox = [letter for letter in play.outbox if letter.role is CLIENT]
     play.smtp = False
     play.wait("3 business days")
