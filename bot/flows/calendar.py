@@ -309,7 +309,7 @@ class Calendar:
         return (day + _EPOCH_WEEKDAY) % 7 in self.workdays
 
     def _is_workday(self, day: int) -> bool:
-        return self._is_weekly(day) and day not in self._free
+        return (day + _EPOCH_WEEKDAY) % 7 in self.workdays and day not in self._free
 
     def _refuse_silence(self) -> None:
         """Raises if too many days in a row are free: walks from holiday to holiday, not over all days."""

@@ -128,7 +128,7 @@ class Contact:
     bounced: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # Without slots: see `values.replace`.
 class Party:
     """One side. `name` is as the person signs or the directory lists; `named_by` is `mail`, `directory`, `staff` or
     empty.
@@ -291,7 +291,7 @@ class Outcome:
     final_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # Without slots: see `values.replace`.
 class Case:
     """One dispute. `number` is 1042 for `D-1042`; `version` counts the decisions on it.
 

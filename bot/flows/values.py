@@ -1,6 +1,7 @@
-"""`replace` for the core's frozen values: three times as fast as that of `dataclasses`, and the same to a type checker.
+"""`replace` for the core's frozen values: several times as fast as that of `dataclasses`, the same to a type checker.
 
 A decision changes its case some ten times, and a case has forty fields: copying them was most of what deciding cost.
+For that a case and a party have no slots: a dictionary is copied at once, slots one by one.
 """
 
 from collections.abc import Callable
@@ -21,8 +22,12 @@ else:
 
     def replace(value, /, **changes):
         """A copy of a frozen dataclass with slots and without `__post_init__`, some fields changed."""
-        get, setters, by_name = _slots(type(value))
         copy = object.__new__(type(value))
+        if hasattr(value, "__dict__"):
+            copy.__dict__.update(value.__dict__)
+            copy.__dict__.update(changes)
+            return copy
+        get, setters, by_name = _slots(type(value))
         for put, part in zip(setters, get(value), strict=True):
             put(copy, part)
         for name, part in changes.items():
