@@ -61,7 +61,7 @@ format: .venv/.stamp ## format, and fix what ruff can fix
 
 lock: ## write requirements.lock anew (needs uv; UPGRADE=--upgrade takes newer versions)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: install it outside .venv ('pipx install uv'), or name it with UV=…" >&2; exit 1; }
-	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --extra postgres --extra sandbox --extra dev \
+	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --extra postgres --extra sandbox --extra reports --extra dev \
 	    --generate-hashes --no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-config $(UPGRADE) \
 	    --quiet --output-file requirements.lock
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from bot.flows.case import Case
+    from bot.flows.events import Event
     from bot.flows.policy import Policy
     from bot.flows.triage import Known
     from bot.storage.store import Store
@@ -81,6 +82,7 @@ def build() -> argparse.ArgumentParser:
     _add_running(add)
     _add_reading(add)
     _add_looking(add)
+    _add_reporting(add)
     return parser
 
 
@@ -209,6 +211,26 @@ def _add_looking(add: Add) -> None:
         "--html", metavar="DIR", type=Path, help="write every sample as an HTML file to this folder"
     )
     letters_command.add_argument("--json", action="store_true", help="one JSON object a sample")
+
+
+def _add_reporting(add: Add) -> None:
+    simulate_command = add(
+        "simulate",
+        simulate,
+        "play synthetic parties through the real procedure, and compare what two policies lead to",
+        "Nothing is read, stored or sent. The same parties meet both policies: what differs, the policy did. How they "
+        "answer stands in a file; --parties takes your own (docs/simulator.md).",
+    )
+    simulate_command.add_argument("--policy", type=Path, metavar="FILE", help="default: the policy in force")
+    simulate_command.add_argument("--against", type=Path, metavar="FILE", help="a second policy to compare with")
+    simulate_command.add_argument("--cases", type=int, default=10_000, metavar="N", help="how many (default: 10000)")
+    simulate_command.add_argument("--seed", type=int, default=1, metavar="N", help="other parties (default: 1)")
+    simulate_command.add_argument("--parties", type=Path, metavar="FILE", help="how parties and staff behave")
+    simulate_command.add_argument(
+        "--history", action="store_true", help="play this installation's own cases instead; reads the database"
+    )
+    simulate_command.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts, too")
+    simulate_command.add_argument("--json", action="store_true", help="one JSON object a policy")
 
 
 # --- Running ----------------------------------------------------------------------------------------------------------
@@ -658,6 +680,96 @@ def case_json(case: "Case") -> dict[str, object]:
         "closed": case.closed,
         "outcome": case.outcome.code if case.outcome else None,
     }
+
+
+# --- Reporting --------------------------------------------------------------------------------------------------------
+
+
+def simulate(given: argparse.Namespace) -> int:
+    """`parley simulate`."""
+    from bot.reports.simulate import CASES_MAX, Plan, measure, run, table
+    from bot.reports.simulate.history import replay
+    from bot.reports.simulate.people import WrongPeople, load
+
+    if not 1 <= given.cases <= CASES_MAX:
+        raise Stop(f"--cases {given.cases}: should be from 1 to {CASES_MAX:,}.", USAGE)
+    if given.html and find_spec("matplotlib") is None:
+        raise Stop("The page's charts need matplotlib: pip install 'parley[reports]'", USAGE)
+    try:
+        people = load(given.parties)
+    except WrongPeople as wrong:
+        raise Stop(f"The parties cannot be played:\n{_indented(wrong)}", USAGE) from None
+    files = [given.policy, *([given.against] if given.against else [])]
+    policies = [_policy(each) for each in files]
+    names = [each.stem if each else "the policy in force" for each in files]
+    plan = Plan(people, given.cases, given.seed)
+    if given.history:
+        histories = _histories()
+        if not histories:
+            raise Stop("There are no cases yet whose history could be played.")
+        replayed = [replay(histories, each, datetime.now(UTC)) for each in policies]
+        played = [each.figures for each in replayed]
+        refused = ", ".join(f"{each.refused} under {name}" for each, name in zip(replayed, names, strict=True))
+        note = f"{len(histories)} own cases; decisions of people that did not fit: {refused}."
+    else:
+        bars = [_bar(name, given.cases) for name in names]
+        cores = os.cpu_count() or 1
+        played = [run(each, plan, cores, bar) for each, bar in zip(policies, bars, strict=True)]
+        source = given.parties or "parties.toml as shipped"
+        note = f"{given.cases:,} synthetic cases over a year, seed {given.seed}. Assumptions: {source}."
+    measured = [measure(cases, each, plan) for cases, each in zip(played, policies, strict=True)]
+    if given.html:
+        from bot.reports.simulate.page import page
+
+        _write(given.html, page(names, measured, played, note))
+    if given.json:
+        for name, each in zip(names, measured, strict=True):
+            _print_json({"policy": name, **table.as_json(each)})
+        return OK
+    print(f"{note}\n")
+    for heads, shown in (
+        (names, table.rows(measured)),
+        (names, table.ended(measured)),
+        (table.sides(names), table.fairness(measured)),
+    ):
+        _print_table(("", *heads), [(name, *cells) for name, cells in shown])
+        print()
+    return OK
+
+
+def _histories() -> "list[tuple[int, list[Event]]]":
+    """The events of every case whose words were not erased."""
+    with _store() as store, store.read() as tx:
+        recorded = [(case.number, tx.events.history(case.number)) for case in tx.cases.all()]
+    read = [(number, [each.event for each in lines if each.event], len(lines)) for number, lines in recorded]
+    return [(number, events) for number, events, count in read if events and len(events) == count]
+
+
+def _bar(name: str, total: int) -> "Callable[[int], None]":
+    """A progress bar on stderr, if that is a terminal."""
+    done = 0
+
+    def more(count: int) -> None:
+        nonlocal done
+        done += count
+        if sys.stderr.isatty():
+            filled = round(30 * done / total)
+            print(f"\r{name} [{'#' * filled}{' ' * (30 - filled)}] {done:,} of {total:,}", end="", file=sys.stderr)
+            if done >= total:
+                print(file=sys.stderr)
+
+    return more
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all. Raises `Stop` if it cannot be written."""
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as wrong:
+        draft.unlink(missing_ok=True)
+        raise Stop(f"{path} cannot be written: {wrong.strerror}.") from None
 
 
 @contextmanager

@@ -48,6 +48,7 @@ PLANTED = {
     "door-of-the-beat": ("bot/storage/__init__.py", "from apscheduler.schedulers import background"),
     "door-of-the-database": ("bot/casework.py", "import sqlalchemy"),
     "door-of-the-stand-ins": ("bot/mail/__init__.py", "from pymap import backend"),
+    "door-of-charts": ("bot/reports/__init__.py", "import matplotlib"),
     "door-of-http": ("bot/handlers/__init__.py", "from starlette.requests import Request"),
     "door-of-templates": ("bot/handlers/__init__.py", "import jinja2"),
     "door-of-words": ("bot/handlers/__init__.py", "import babel.dates"),
