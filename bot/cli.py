@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
@@ -192,6 +192,12 @@ def _add_looking(add: Add) -> None:
         command = add(name, act, text)
         command.add_argument("case", metavar="CASE", help="its number: D-1042 or 1042")
         command.add_argument("--json", action="store_true", help="as JSON")
+        if name == "why":
+            command.add_argument(
+                "--at",
+                metavar="TIME",
+                help="as it stood then, or as it will if nobody acts, such as 2026-12-01",
+            )
     policy_command = add(
         "policy",
         policy,
@@ -214,6 +220,33 @@ def _add_looking(add: Add) -> None:
 
 
 def _add_reporting(add: Add) -> None:
+    export_command = add(
+        "export",
+        export,
+        "write a case's evidence: what each side said, what was asked and sent when, the outcome",
+        "Staff see everything; --for worker or client holds only what that party may see. Prints JSON with hashes; "
+        "--html writes one page to be printed. The hash of the whole is that of the JSON without it.",
+    )
+    export_command.add_argument("case", metavar="CASE", help="its number: D-1042 or 1042")
+    export_command.add_argument(
+        "--for", dest="reader", choices=("worker", "client", "staff"), default="staff", help="who reads it (staff)"
+    )
+    export_command.add_argument("--html", type=Path, metavar="FILE", help="write the page, instead of JSON")
+    export_command.add_argument("--json", action="store_true", help="JSON, also where --html is given")
+    report: argparse.ArgumentParser = add(
+        "report", lambda _: _usage(report), "say how this installation does: fairness", "Reads the database."
+    )
+    kinds = report.add_subparsers(title="reports", metavar="fairness")
+    fair = kinds.add_parser(
+        "fairness",
+        help="what each side was given: time, letters, reminders, extensions, holds",
+        description="What each side was given, worker and client, opener and respondent, so that unequal treatment "
+        "shows. Counted from the record of every case.",
+        formatter_class=_Help,
+    )
+    fair.add_argument("--since", metavar="DATE", help="only cases opened then or later, such as 2026-11-01")
+    fair.add_argument("--json", action="store_true", help="one JSON object a side")
+    fair.set_defaults(act=report_fairness)
     simulate_command = add(
         "simulate",
         simulate,
@@ -273,14 +306,7 @@ def sandbox(given: argparse.Namespace) -> int:
     except ImportError as wrong:
         raise Stop(f"The sandbox needs {wrong.name}: pip install 'parley[sandbox]'") from None
     in_force = _policy(None)
-    at = None
-    if given.at:
-        try:
-            moment = datetime.fromisoformat(given.at)
-        except ValueError:
-            raise Stop(f"--at {given.at}: it should be a time such as 2026-09-14T10:00", USAGE) from None
-        zone = in_force.calendar(None).local(datetime.now(UTC)).tzinfo
-        at = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    at = _moment("--at", given.at, in_force) if given.at else None
     options = sandbox_run.Options(given.port, given.data, at, not given.no_browser)
     try:
         sandbox_run.run(options, os.environ, stopping, lambda text: print(text, flush=True))
@@ -545,28 +571,18 @@ def show(given: argparse.Namespace) -> int:
 
 def why(given: argparse.Namespace) -> int:
     """`parley why`."""
-    from bot.flows.why import Sent, Told, next_steps, tell
+    from bot.flows.why import next_steps, tell
+    from bot.reports.story import NoStory, story
 
-    number = _number(given.case)
-    policy_in_force = _policy(None)
+    number, policy_in_force = _number(given.case), _policy(None)
+    at = _moment("--at", given.at, policy_in_force, whole_day=True) if given.at else None
     with _store() as store, store.read() as tx:
         case = _case(tx.cases.get(number), given.case)
-        history = tuple(
-            Told(each.event, each.because) for each in tx.events.history(number) if each.event and each.because
-        )
-        sent = tuple(
-            Sent(
-                name=each.posting.name,
-                number=each.posting.number,
-                role=each.posting.role,
-                state=str(each.state),
-                at=each.sent_at,
-                evidence=each.evidence,
-                because=each.posting.because,
-            )
-            for each in tx.outbox.letters(number)
-            if each.posting.number is not None and each.posting.role is not None
-        )
+        try:
+            found = story(tx, case, datetime.now(UTC), policy_in_force, at)
+        except NoStory as wrong:
+            raise Stop(f"--at {given.at}: {wrong}") from None
+    case, history = found.case, found.history
     if given.json:
         _print_json(
             {
@@ -595,7 +611,10 @@ def why(given: argparse.Namespace) -> int:
             }
         )
     else:
-        told_lines = tell(case, history, sent, datetime.now(UTC), policy_in_force).splitlines()
+        if found.supposed:
+            by_then = _local(found.now, policy_in_force)
+            print(f"This lies ahead: it is what would have happened by {by_then} if nobody acts.\n")
+        told_lines = tell(case, history, found.letters, found.now, policy_in_force).splitlines()
         print("\n".join(_shown(line) for line in told_lines))
     return OK
 
@@ -735,6 +754,59 @@ def simulate(given: argparse.Namespace) -> int:
         _print_table(("", *heads), [(name, *cells) for name, cells in shown])
         print()
     return OK
+
+
+def export(given: argparse.Namespace) -> int:
+    """`parley export`."""
+    from bot.flows.case import Role
+    from bot.reports.evidence import gather, pack, page
+
+    number, in_force = _number(given.case), _policy(None)
+    reader = None if given.reader == "staff" else Role(given.reader)
+    with _store() as store, store.read() as tx:
+        found = pack(gather(tx, _case(tx.cases.get(number), given.case)), reader, in_force, datetime.now(UTC))
+    if given.html:
+        _write(given.html, page(found, in_force))
+        print(f"{given.html}: the evidence of {found['case']} for {found['made_for']}", file=sys.stderr)
+    if given.json or not given.html:
+        _print_json(found)
+    return OK
+
+
+def report_fairness(given: argparse.Namespace) -> int:
+    """`parley report fairness`."""
+    from bot.reports.fairness import as_json, by_part, by_role, gather, rows
+
+    in_force = _policy(None)
+    since = _moment("--since", given.since, in_force) if given.since else None
+    with _store() as store, store.read() as tx:
+        cases = gather(tx, since)
+    tables = (by_role(cases, in_force), by_part(cases, in_force))
+    if given.json:
+        for each in tables:
+            for side, what in each.items():
+                _print_json({"side": side, **as_json(what)})
+        return OK
+    print(f"{len(cases)} cases\n")
+    for each in tables:
+        _print_table(("", *each), rows(each))
+        print()
+    return OK
+
+
+def _moment(option: str, text: str, in_force: "Policy", *, whole_day: bool = False) -> datetime:
+    """A moment as an operator types it, UTC; in the policy's zone unless it has an offset.
+
+    A date alone is its beginning, or with `whole_day` its end.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise Stop(f"{option} {text}: it should be a time such as 2026-09-14 or 2026-09-14T10:00", USAGE) from None
+    if whole_day and found.time() == time():
+        found = datetime.combine(found.date(), time.max, found.tzinfo)
+    zone = in_force.calendar(None).local(datetime.now(UTC)).tzinfo
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _histories() -> "list[tuple[int, list[Event]]]":

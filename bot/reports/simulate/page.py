@@ -7,7 +7,9 @@ from io import StringIO
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from bot.reports.simulate import Measures, table
+from bot.reports.sheet import sheet, table
+from bot.reports.simulate import Measures
+from bot.reports.simulate import table as words
 from bot.reports.simulate.case import Figures
 
 COLOURS = ("#1f5fbf", "#c76a00")
@@ -15,44 +17,25 @@ AVERAGES = (
     "Averages over the cases in which that side was asked for something. Parties answer in their own time: a "
     "difference here is not unequal treatment unless the other side’s habits were the same."
 )
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1d2433; max-width: 860px; margin: 24px auto; padding: 0 16px; }
-h1 { font-size: 22px; } h2 { font-size: 17px; margin-top: 28px; }
-table { border-collapse: collapse; width: 100%; } th, td { padding: 5px 8px; border-bottom: 1px solid #d9dde5; }
-th { text-align: left; font-weight: 600; } td { text-align: right; font-variant-numeric: tabular-nums; }
-td:first-child, th:first-child { text-align: left; } th { text-align: right; }
-svg { width: 100%; height: auto; } p { color: #5b6475; }
-.wide { overflow-x: auto; } tr, figure { break-inside: avoid; } figure { margin: 12px 0; }
-@media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } }
-"""
 
 
 def page(names: Sequence[str], measured: Sequence[Measures], played: Sequence[Sequence[Figures]], note: str) -> str:
     """The page, HTML. `names` are the policies'; `played` are their cases; `note` says what was played."""
+    figures = "figures"
     parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>",
-        f"<title>Parley: simulation</title><style>{STYLE}</style></head><body>",
-        f"<h1>What {escape(' and '.join(names))} would lead to</h1><p>{escape(note)}</p>",
-        _table("Measures", names, table.rows(measured)),
+        f"<p>{escape(note)}</p>",
+        table("Measures", ("", *names), _flat(words.rows(measured)), figures),
         f"<h2>How long a case takes</h2><figure>{_days(names, played)}</figure>",
         f"<h2>How many letters a case takes</h2><figure>{_letters(names, played)}</figure>",
-        _table("How the cases ended", names, table.ended(measured)),
-        _table("What each side was given", table.sides(names), table.fairness(measured)),
+        table("How the cases ended", ("", *names), _flat(words.ended(measured)), figures),
+        table("What each side was given", ("", *words.sides(names)), _flat(words.fairness(measured)), figures),
         f"<p>{escape(AVERAGES)}</p>",
-        "</body></html>",
     ]
-    return "\n".join(parts)
+    return sheet(f"What {' and '.join(names)} would lead to", parts)
 
 
-def _table(title: str, heads: Sequence[str], rows: Sequence[table.Row]) -> str:
-    head = "".join(f"<th>{escape(each)}</th>" for each in heads)
-    body = "".join(
-        f"<tr><td>{escape(name)}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
-        for name, cells in rows
-    )
-    shown = f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f"<h2>{escape(title)}</h2><div class='wide'>{shown}</div>"
+def _flat(rows: Sequence[words.Row]) -> list[tuple[str, ...]]:
+    return [(name, *cells) for name, cells in rows]
 
 
 def _days(names: Sequence[str], played: Sequence[Sequence[Figures]]) -> str:
