@@ -34,3 +34,21 @@ def test_the_messages_shown_are_the_messages_given():
     with pytest.raises(PolicyError) as refused:
         parse(wrong, DEFAULTS, HOLIDAYS)
     assert f"```text\n{PolicyError(refused.value.problems, 'our.toml')}\n```" in DOC
+
+
+PROCEDURE = (ROOT / "docs" / "procedure.md").read_text("utf-8")
+
+
+def test_every_default_in_the_procedure_is_the_one_shipped():
+    shipped = parse("", DEFAULTS, HOLIDAYS)
+    told = re.findall(r"^\| (.*?) \|.*\| `([a-z]+\.[a-z_]+)` \|$", PROCEDURE, re.MULTILINE)
+    told += re.findall(r"(`[^`]*`[^|`]*)\(`([a-z]+\.[a-z_]+)`\)", PROCEDURE)
+    assert len(told) > 18
+    for values, key in told:
+        for value in re.findall(r"`([^`]+)`", values):
+            assert value in shipped.quote(key), f"{key} is no longer {value}"
+
+
+def test_the_procedures_example_is_a_policy():
+    [example] = re.findall(r"^```toml\n(.*?)^```$", PROCEDURE, re.MULTILINE | re.DOTALL)
+    assert parse(example, DEFAULTS, HOLIDAYS) != parse("", DEFAULTS, HOLIDAYS)
