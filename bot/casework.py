@@ -62,6 +62,8 @@ CROWDED_DAYS_MAX = 30
 """The daily limit of letters delays a letter no further than this."""
 
 _LOST = "lost:"
+SHADOW = "shadow"
+"""Why a letter is held that was written in shadow mode."""
 _CANCELLABLE = (OutState.READY, OutState.CLAIMED, OutState.HELD)
 
 
@@ -190,7 +192,7 @@ class Office:
         lost = self._beat(now)
         applied = sum(
             self._advance_each(batch, failures)
-            for found in (self._time_lost(lost), self._letters_stuck(now), self._due(now))
+            for found in (self._time_lost(lost), self._shadows(), self._letters_stuck(now), self._due(now))
             for batch in _batches(found)
         )
         if failures:
@@ -218,6 +220,16 @@ class Office:
                 numbers = tx.cases.with_party_clocks()
             for number in numbers:
                 yield Happening(number, f"{name}:{number}", "clock", TimeLost(since, until))
+
+    def _shadows(self) -> Iterator[Happening]:
+        """Gone live: what was only written in shadow mode is decided afresh, with dates that count from now."""
+        if self.identity.mode is Mode.SHADOW:
+            return
+        with self.store.read() as tx:
+            held = tx.outbox.held_for(SHADOW)
+        for row, number, role in _letters(held):
+            fact = LetterLate(number, row.posting.name, role, shadow=True)
+            yield Happening(row.posting.case, f"late:{row.id}", "delivery", fact)
 
     def _letters_stuck(self, now: datetime) -> Iterator[Happening]:
         """Letters that are too late, and letters that are dead or unknown and whose case does not know it yet."""
@@ -379,7 +391,7 @@ class Office:
 
     def _leaves(self, party: Party) -> tuple[OutState, str]:
         if self.identity.mode is Mode.SHADOW:
-            return OutState.HELD, "shadow"
+            return OutState.HELD, SHADOW
         if party.address is None:
             return OutState.HELD, f"no usable address of the {party.role} is known"
         return OutState.READY, ""

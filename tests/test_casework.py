@@ -363,6 +363,20 @@ def test_in_shadow_mode_letters_are_held_and_no_clock_runs(store):
     assert "reminder" not in {row.posting.name for row in world.letters(number)}
 
 
+def test_going_live_asks_afresh_what_was_only_written_in_shadow_mode(store):
+    world = World(store, identity=replace(IDENTITY, mode=Mode.SHADOW))
+    number = world.opens()
+    world.wait(30 * DAY)
+    shadow = {row.posting.number for row in world.letters(number)}
+    world.office = Office(store, POLICY, WORDING, IDENTITY, lambda: world.now)
+    assert world.wait(3 * DAY)
+    letters = world.letters(number)
+    sent = [row.posting for row in letters if row.state is OutState.SENT]
+    assert {row.posting.number for row in letters if row.state is OutState.CANCELLED} == shadow
+    assert sent[0].name == "receipt"
+    assert min(posting.not_before for posting in sent) > MONDAY + 29 * DAY
+
+
 def test_an_answer_takes_an_unsent_reminder_back(world):
     number = world.opens()
     world.wait(2 * DAY)

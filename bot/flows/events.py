@@ -148,11 +148,15 @@ class TimeLost:
 
 @dataclass(frozen=True, slots=True)
 class LetterLate:
-    """A letter could not leave in time, or was taken back by a hold; what it said is to be decided anew."""
+    """A letter could not leave in time, or was taken back by a hold; what it said is to be decided anew.
+
+    `shadow`: it was only written in shadow mode, and the bot has gone live.
+    """
 
     letter: int
     name: str
     role: Role
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,8 @@ def time_lost(fact: events.TimeLost, drawn: Drawn) -> str:
 
 
 def letter_late(fact: events.LetterLate) -> str:
-    return f"letter {fact.letter} ({_words(fact.name)}) to the {fact.role} did not leave and was taken back"
+    why = "was only written in shadow mode" if fact.shadow else "did not leave and was taken back"
+    return f"letter {fact.letter} ({_words(fact.name)}) to the {fact.role} {why}"
 
 
 def letter_failed(fact: events.LetterFailed) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from bot.casework import CARD, Office
+from bot.casework import CARD, SHADOW, Office
 from bot.flows.case import Case
 from bot.flows.effects import Sending
 from bot.handlers.cards import Block, NoteLine, card, fallback, moment, note, title
@@ -161,15 +161,20 @@ class Poster:
                 if letter.created_at == row.created_at and letter.posting.because == row.posting.because
             ]
             mention, here = _called(tx, str(body.get("mention", "")))
-        lines = tuple(
-            f"Letter {letter.posting.number} to the {letter.posting.role}: {letter.posting.name.replace('_', ' ')}, "
-            f"leaves {moment(letter.posting.not_before, self.office.policy)}"
-            for letter in letters
-        )
+        lines = tuple(self._line(letter) for letter in letters)
         by_person = [letter.posting.number for letter in letters if letter.posting.sending is Sending.PERSON]
         quote = _mail_words(row, case) or str(body.get("quote", ""))
         undo = by_person[0] if by_person else None
         return NoteLine(str(body.get("text", "")), quote, mention, here, lines, undo)
+
+    def _line(self, letter: OutboxRow) -> str:
+        """A letter that was decided, and when it leaves, or that it does not."""
+        posting = letter.posting
+        named = f"Letter {posting.number} to the {posting.role}: {posting.name.replace('_', ' ')}"
+        at = moment(posting.not_before, self.office.policy)
+        if posting.state is OutState.HELD and posting.reason == SHADOW:
+            return f"{named}, would leave {at} (shadow mode: nobody is written to)"
+        return f"{named}, leaves {at}"
 
     # --- Slack --------------------------------------------------------------------------------------------------------
 

@@ -340,6 +340,12 @@ class Outbox:
         row = t.outbox.c
         return self._rows(select(t.outbox).where(row.state == OutState.READY, row.late_after < now).limit(limit))
 
+    def held_for(self, reason: str, limit: int = 100) -> tuple[OutboxRow, ...]:
+        """Letters that are held for this reason, oldest first."""
+        row = t.outbox.c
+        held = (row.state == OutState.HELD, row.reason == reason, row.number.is_not(None))
+        return self._rows(select(t.outbox).where(*held).limit(limit), row.id)
+
     def untold(self, limit: int = 100) -> tuple[OutboxRow, ...]:
         """Letters that are dead or unknown and whose case does not know it yet."""
         row = t.outbox.c

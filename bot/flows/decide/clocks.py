@@ -224,7 +224,10 @@ def _say_new_dates(turn: Turn, clock: Clock, role: Role, name: str) -> None:
 
 def late(turn: Turn, fact: LetterLate) -> None:
     """A letter could not leave in time; what it said is decided anew, with dates that count from now."""
-    turn.say(f"The letter “{fact.name}” to the {fact.role} could not leave in time.", "limits.late_after")
+    if fact.shadow:
+        turn.say(f"The letter “{fact.name}” to the {fact.role} was only written in shadow mode.")
+    else:
+        turn.say(f"The letter “{fact.name}” to the {fact.role} could not leave in time.", "limits.late_after")
     write_again(turn, fact.letter, fact.role, fact.name)
 
 
