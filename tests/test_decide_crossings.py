@@ -1352,3 +1352,18 @@ def test_a_threat_that_nobody_has_looked_at_outlives_the_closing() -> None:
     play.wait("8 business days")
     assert play.case.closed is Closing.INCOMPLETE
     assert play.waits == ["flag:danger"]
+
+
+def test_a_letter_that_could_not_leave_before_the_sides_were_exchanged_is_forgotten_by_whom_it_was_for() -> None:
+    play = Play()
+    play.opens(Kind.RATING, assignment_ids=(ID,), listings=(LISTING,))
+    play.bounced.add(1)
+    play.happen(LetterBounced(WORKER, 1, ADDRESS[WORKER], "550"))
+    play.smtp = False
+    play.happen(ContactSet("U1", WORKER, "other@worker.example"))
+    play.happen(Sorted("U1", Kind.RATING, CLIENT))
+    play.writes(CLIENT, "It is settled.", intent="resolved")
+    play.writes(CLIENT, "One more thing.")
+    assert play.case.client.told not in play.cancelled
+    status = play.case.clock(Who.CLIENT, What.STATUS)
+    assert status is None or status.letter not in play.cancelled

@@ -233,7 +233,7 @@ def late(turn: Turn, fact: LetterLate) -> None:
 
 def write_again(turn: Turn, letter: int, role: Role, name: str) -> None:
     """Decide a letter anew that did not leave, if the case still wants it said. `name` may be empty: unknown."""
-    turn.forget(letter, role)
+    turn.forget(letter)
     if name == "receipt" or turn.case.party(turn.case.sides[0]).told is None:
         turn.case = replace(turn.case, receipted=False)
     if name == "notice" or turn.case.party(turn.case.sides[1]).told is None:

@@ -311,7 +311,7 @@ def bounced(turn: Turn, fact: LetterBounced) -> None:
         )
     )
     if fact.letter is not None:
-        turn.forget(fact.letter, role)
+        turn.forget(fact.letter)
     turn.hold(Hold(f"bounce:{role}", (role,), f"Mail to the {role} came back.", turn.now, "rule"))
 
 

@@ -397,8 +397,7 @@ def undone(turn: Turn, fact: Undone) -> None:
         raise Refused("This letter has left, or dates of the case rest on it: place a hold, or give more time.")
     else:
         turn.cancel((fact.letter,), f"undone by {fact.by}")
-        for role in Role:
-            turn.forget(fact.letter, role)
+        turn.forget(fact.letter)
 
 
 def _may_be_written_to(turn: Turn, role: Role) -> None:

@@ -208,11 +208,14 @@ class Turn:
             left = (letter.number for letter in letters if letter.number not in self.taken_back)
             self.change_party(replace(party, told=next(left, party.told)))
 
-    def forget(self, letter: int, role: Role) -> None:
-        """A letter did not leave, or came back: if it was the first, the party does not know of us yet."""
-        party = self.case.party(role)
-        if party.told == letter:
-            self.change_party(replace(party, told=None))
+    def forget(self, letter: int) -> None:
+        """A letter did not leave, or came back: if it was a party's first, that party does not know of us yet.
+
+        Whose it was, the case knows best: sorting may have exchanged the sides since.
+        """
+        for party in (self.case.worker, self.case.client):
+            if party.told == letter:
+                self.change_party(replace(party, told=None))
 
     def _common(self, role: Role) -> Facts:
         case = self.case
@@ -269,7 +272,7 @@ class Turn:
         self.cancel((clock.letter if unsent else None, clock.last_letter), why)
         self.stop(lambda other: other is clock)
         if clock.letter and unsent:
-            self.forget(clock.letter, role)
+            self.forget(clock.letter)
 
     # --- Holds ----------------------------------------------------------------------------------------------------
 
