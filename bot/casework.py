@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from bot.flows import tokens
 from bot.flows.calendar import Calendar
-from bot.flows.case import Case, Contact, Party, Role, What
+from bot.flows.case import Case, Closing, Contact, Party, Role, What
 from bot.flows.decide import decide
 from bot.flows.effects import Because, Cancel, Card, Decision, Effect, Letter, Note, Sending
 from bot.flows.events import (
@@ -26,15 +26,19 @@ from bot.flows.events import (
     LetterFailed,
     LetterLate,
     LetterSettled,
+    Linked,
     MailDismissed,
     MailFacts,
     MailSuggested,
+    MailTaken,
+    MergeUndone,
     PartyAway,
     PartyWrote,
     SenderConfirmed,
     Sorted,
     TimeLost,
     Undone,
+    Unlinked,
 )
 from bot.flows.letters import Wording, render
 from bot.flows.policy import Policy
@@ -536,7 +540,28 @@ def _checked(tx: Tx, case: Case, fact: Fact, now: datetime) -> tuple[Result, str
             return Result.REFUSED, f"Letter {fact.letter} is {state}; only an unknown letter can be settled."
     if isinstance(fact, Undone):
         return _undoable(tx, case, fact)
-    return None
+    refused = _elsewhere(tx, case, fact)
+    return (Result.REFUSED, refused) if refused else None
+
+
+def _elsewhere(tx: Tx, case: Case, fact: Fact) -> str:
+    """Why the other case that a person named cannot be meant; empty: it can.
+
+    Nothing goes to a case that was itself put to another one, so that no chain of merges ever comes back.
+    """
+    match fact:
+        case Dismissed(into=int(number)) | MailTaken(into=number) | Linked(other=number):
+            other = tx.cases.get(number)
+            if other is None or number == case.number:
+                return f"Name another case that is there; D-{number} is {'this one' if other else 'not there'}."
+            if other.closed is Closing.DUPLICATE and not isinstance(fact, Linked):
+                survivor = tx.events.merged_into(number)
+                return f"D-{number} was itself put to D-{survivor}: name that one."
+        case Unlinked(other=number) if all(number != linked for linked, _ in tx.cases.links(case.number)):
+            return f"{case.label} is not linked to D-{number}."
+        case _:
+            pass
+    return ""
 
 
 def _undoable(tx: Tx, case: Case, fact: Undone) -> tuple[Result, str] | None:
@@ -581,6 +606,15 @@ def _settle_around(tx: Tx, case: int, fact: Fact) -> None:
         tx.mails.refile_all(case, MailState.SORTING, MailState.FILED, fact.opener)
     elif isinstance(fact, SenderConfirmed):
         tx.mails.refile(fact.mail.mail_id, case, MailState.FILED, fact.role)
+        tx.mails.also_at(fact.mail.mail_id, case, fact.role, MailState.FILED)
+    elif isinstance(fact, MailSuggested):
+        tx.mails.also_at(fact.mail.mail_id, case, fact.role, MailState.UNCONFIRMED)
+    elif isinstance(fact, MailTaken):
+        tx.mails.refile(fact.mail_id, case, MailState.IGNORED)
+    elif isinstance(fact, Linked):
+        _link(tx, case, fact.other, fact.why or "linked by a person")
+    elif isinstance(fact, Unlinked | MergeUndone):
+        tx.cases.unlink(case, fact.other)
     elif isinstance(fact, MailDismissed):
         tx.mails.refile(fact.mail_id, case, MailState.IGNORED)
     elif isinstance(fact, LetterFailed):

@@ -12,7 +12,7 @@ from datetime import timedelta
 from bot.casework import Happening, Office
 from bot.directory import Directory
 from bot.flows import tokens, triage
-from bot.flows.case import Case, ItemName, Kind, Provenance, Role
+from bot.flows.case import Case, Closing, ItemName, Kind, Provenance, Role
 from bot.flows.events import (
     CaseOpened,
     Fact,
@@ -182,18 +182,18 @@ class Intake:
             named = tokens.read_token(self._signs.secrets, token) if token else None
             case = tx.cases.get(named[0]) if named else None
             if named and case:
-                return Place(case, named[1], "token")
+                return Place(_survivor(tx, case), named[1], "token")
         cited = (*mail.in_reply_to, *reversed(mail.references))
         for message_id in (*(mail.bounce.message_ids if mail.bounce else ()), *cited):
             ours = tokens.read_message_id(self._signs.secrets, message_id)
             letter = tx.outbox.letter(*ours) if ours else None
             case = tx.cases.get(ours[0]) if ours else None
             if letter and letter.posting.role and case:
-                return Place(case, letter.posting.role, "message_id")
+                return Place(_survivor(tx, case), letter.posting.role, "message_id")
         for filed in tx.mails.by_message_id(cited):
             case = tx.cases.get(filed.case) if filed.case else None
             if case and filed.party:
-                return Place(case, filed.party, "references")
+                return Place(_survivor(tx, case), filed.party, "references")
         return None
 
     def _bounced(self, row: InboxRow, mail: Mail) -> Understood:
@@ -407,6 +407,19 @@ def by_whom(fact: Fact) -> str:
             return opener or "mail"
         case _:
             return "mail"
+
+
+def _survivor(tx: Tx, case: Case) -> Case:
+    """The case that goes on: where this one was put to another as the same dispute, that one."""
+    seen: set[int] = set()
+    while case.closed is Closing.DUPLICATE and case.number not in seen:
+        seen.add(case.number)
+        into = tx.events.merged_into(case.number)
+        other = None if into is None else tx.cases.get(into)
+        if other is None:
+            break
+        case = other
+    return case
 
 
 def _trusted(mail: Mail, place: Place) -> tuple[Role | None, str]:

@@ -48,6 +48,21 @@ def test_a_newcomer_sends_a_sample_works_the_case_and_moves_the_clock(page: Brow
     assert "Could you send the photos?" in play.mailbox("dana@worker.example")[-1]["text"]
 
 
+def test_what_did_not_change_stays_under_the_pointer(page: Browser, play: Script) -> None:
+    page.shows("Worker’s mailbox")
+    play.mail("dana@worker.example", "Please help me with my rating.", subject="Rating")
+    page.shows("We have received your message")
+    page.run("for (const each of document.querySelectorAll('article')) each.marked = true")
+    before = len(play.get("/api/state")["cases"])
+    play.mail("dana@worker.example", "And with another one.", subject="Another rating")
+    until(lambda: len(play.get("/api/state")["cases"]) > before, "another case")
+    play.idle()
+    until(lambda: page.run("return [...document.querySelectorAll('article')].some((e) => !e.marked)"), "what is new")
+    left = page.run("return [...document.querySelectorAll('article')].filter((e) => e.marked).length")
+    assert isinstance(left, int)
+    assert left >= 1
+
+
 def test_a_form_with_nothing_in_it_says_what_is_missing(page: Browser) -> None:
     page.click("Home", SLACK)
     page.click("Open a case by hand", SLACK)

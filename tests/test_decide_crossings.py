@@ -283,6 +283,19 @@ def test_a_case_exchanged_forgets_whom_the_directory_named_for_the_wrong_role() 
     assert play.case.suggested[0].role is WORKER
 
 
+def test_a_bounce_at_an_address_that_both_sides_have_stops_both() -> None:
+    shared = ADDRESS[WORKER]
+    play = Play()
+    play.opens(None, None, sender=shared)
+    named = mail(CLIENT, sender=shared, assignment_ids=(ID,), listings=(replace(LISTING, worker_email=shared),))
+    play.happen(Sorted("U1", Kind.RATING, CLIENT, named))
+    play.happen(LetterBounced(CLIENT, None, shared, "550"))
+    assert {hold.id for hold in play.case.holds} == {"bounce:worker", "bounce:client"}
+    play.happen(ContactSet("U1", WORKER, "wanda@new.example"))
+    assert {hold.id for hold in play.case.holds} == {"bounce:client"}
+    assert "Find another address for the client." in [wait.text for wait in play.case.waits]
+
+
 def test_a_bounce_that_comes_after_the_sides_were_exchanged_finds_its_party() -> None:
     play = Play()
     play.opens(None, None, sender=ADDRESS[CLIENT])

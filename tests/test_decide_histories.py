@@ -33,6 +33,7 @@ from bot.flows.case import (
 from bot.flows.decide import OUTCOMES, decide
 from bot.flows.effects import Decision, Effect, Letter, Sending
 from bot.flows.events import (
+    AssignmentTaken,
     CaseOpened,
     Claimed,
     ClockDue,
@@ -52,10 +53,13 @@ from bot.flows.events import (
     LetterFailed,
     LetterLate,
     LetterSettled,
+    Linked,
     Listing,
     MailDismissed,
     MailFacts,
     MailSuggested,
+    MailTaken,
+    MergeUndone,
     NoticeReleased,
     OutcomeRecorded,
     PartyAway,
@@ -67,6 +71,7 @@ from bot.flows.events import (
     TalksSkipped,
     TimeLost,
     Undone,
+    Unlinked,
 )
 from bot.flows.letters import Wording, render
 from bot.flows.mail import Verdict
@@ -80,6 +85,7 @@ PERSONS = (
     *(Claimed, Sorted, Dismissed, ContactSet, NoticeReleased, HoldPlaced, HoldEnded, Extended),
     *(ItemAccepted, ItemRejected, ItemWaived, Released, TalksSkipped, ImpasseProposed, ImpasseConfirmed),
     *(OutcomeRecorded, SenderConfirmed, MailDismissed, StaffReplied, Undone, FlagLooked),
+    *(Linked, Unlinked, AssignmentTaken, MailTaken, MergeUndone),
 )
 WORDS = re.compile(r"words of the (opener|respondent)")
 
@@ -103,6 +109,7 @@ LETTERS = ("fail", "settle", "stray late", "stray clock")
 PEOPLE = (
     *("claim", "sort", "dismiss", "contact", "notice", "hold", "end hold", "extend", "accept", "reject", "waive"),
     *("release", "release", "skip", "propose", "confirm impasse", "outcome", "reply", "undo", "undo last", "look"),
+    *("link", "split", "move", "move", "part"),
 )
 STEPS = st.builds(
     Step,
@@ -246,6 +253,15 @@ class History(Play):
                 return Sorted(by, list(Kind)[other % 2], opener, self.mails[0] if pick % 2 else None)
             case "dismiss":
                 return Dismissed(by, 7 if pick % 2 else None, "") if pick < 4 else None
+            case "link":
+                return Linked(by, 7, "the same pair") if pick % 2 else Unlinked(by, 7)
+            case "split":
+                return AssignmentTaken(by, (ID, "4471830112")[pick % 2])
+            case "move":
+                said = self.case.statements
+                return MailTaken(by, said[pick % len(said)].mail_id if said else 0, 7)
+            case "part":
+                return MergeUndone(by, 7, tuple({each.mail_id for each in self.case.statements[pick % 3 :]}))
             case "contact":
                 return ContactSet(by, role, f"new{pick}.{ADDRESS[role]}")
             case "notice":

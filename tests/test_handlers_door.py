@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.flows.case import Case, Impasse, ItemName, ItemState, Kind, Role, Stage
-from bot.flows.events import ImpasseProposed, MailFacts, MailSuggested
+from bot.flows.events import CaseOpened, ImpasseProposed, MailFacts, MailSuggested, PartyWrote
 from bot.handlers import modals
 from bot.handlers.cards import ACTIONS
 from bot.handlers.desk import Desk
@@ -44,7 +44,8 @@ class Slack:
 
     def click(self, number: int, action: str, value: str | None = None, user: str = ANA) -> None:
         self.world.posts()
-        spot = Spot(CASES, self.world.card_ts(number))
+        made = (each for each in self.world.thread(number) if f"'{action}'" in str(each) and f"'{value}'" in str(each))
+        spot = Spot(CASES, next((each["ts"] for each in made), self.world.card_ts(number)))
         answer = self.world.slack.people.click(user, spot, action, value=value)
         assert answer.ok, answer
 
@@ -393,3 +394,82 @@ def test_every_action_and_field_is_one_that_was_promised() -> None:
     sort_both open_case undo"""
     assert set(ACTIONS) == set(promised.split())
     assert set(modals.FIELDS) == {*("text", "language", "outcome", "grounds", "address", "case", "reason", "item")}
+
+
+# --- What belongs together or apart -----------------------------------------------------------------------------------
+
+
+def says(slack: Slack, text: str) -> str:
+    before = len(slack.world.slack.people.ephemerals(ANA))
+    assert slack.world.slack.people.command(ANA, CASES, "/case", text).ok
+    return str(until(lambda: slack.world.slack.people.ephemerals(ANA)[before:])[-1]["text"])
+
+
+def test_two_cases_are_linked_and_unlinked_by_a_command(slack: Slack) -> None:
+    one, two = slack.world.opens("One."), slack.world.opens("Two.")
+    assert says(slack, f"link D-{one} D-{two} the same client") == f"D-{one} and D-{two}: linked."
+    assert says(slack, f"unlink {two} {one}") == f"D-{two} and D-{one}: unlinked."
+    assert "is not linked to" in says(slack, f"unlink {two} {one}")
+    assert "Write it as: /case link" in says(slack, "link them")
+
+
+def test_an_assignment_is_split_off_by_a_command(slack: Slack) -> None:
+    both = slack.world.mail(
+        Role.WORKER, "Two jobs.", assignment_ids=(ID, "4471830112"), listings=(LISTING,), items=found(ItemName.TIMELINE)
+    )
+    number = slack.world.happens(None, CaseOpened(both, Kind.PAYMENT, Role.WORKER)).case.number
+    with slack.world.store.begin() as tx:
+        tx.mails.add(Filing(both.mail_id, MailState.FILED), number, Role.WORKER, slack.world.now)
+    slack.read[both.mail_id] = both
+    assert "is a case of its own" in says(slack, f"split D-{number} 4471830112")
+    assert slack.world.case(number).assignment_ids == (ID,)
+    assert slack.world.case(number + 1).assignment_ids == ("4471830112",)
+    assert "the only assignment" in says(slack, f"split D-{number} {ID}")
+
+
+def test_a_mail_in_the_thread_is_put_to_another_case(slack: Slack) -> None:
+    one, two = slack.world.answering(), slack.world.opens("Two.")
+    facts = slack.world.mail(Role.WORKER, "It is about the other one.")
+    slack.read[facts.mail_id] = facts
+    slack.world.happens(one, PartyWrote(Role.WORKER, facts), f"mail:{facts.mail_id}:D-{one}")
+    slack.world.posts()
+    slack.fills(one, "sort_attach", f"mail:{facts.mail_id}", case=f"D-{two}")
+    assert [each.moved_to for each in slack.world.case(one).statements] == [None, two]
+    assert facts.mail_id in [each.mail_id for each in slack.world.case(two).statements]
+
+
+def test_a_case_goes_to_another_one_with_all_its_mails_and_comes_back_with_them(slack: Slack) -> None:
+    other, number = slack.world.opens("One."), slack.world.opens("Two.")
+    more = slack.world.mail(Role.WORKER, "I forgot something.")
+    slack.world.happens(number, PartyWrote(Role.WORKER, more), f"mail:{more.mail_id}:D-{number}")
+    mails = [each.mail_id for each in slack.world.case(number).statements]
+    for mail_id in mails:
+        slack.read[mail_id] = replace(more, mail_id=mail_id)
+    slack.world.posts()
+    slack.fills(number, "sort_attach", f"mail:{mails[0]}", case=f"D-{other}")
+    assert slack.stage(number) is Stage.CLOSED
+    assert [each.mail_id for each in slack.world.case(other).statements][1:] == mails
+    slack.world.posts()
+    slack.click(number, "undo", "duplicate")
+    assert slack.stage(number) is Stage.GATHERING or slack.stage(number) is Stage.NOTICE
+    assert [each.moved_to for each in slack.world.case(other).statements] == [None, number, number]
+    with slack.world.store.read() as tx:
+        assert tx.cases.links(number) == ()
+
+
+def test_a_merged_case_is_taken_back_with_one_click(slack: Slack) -> None:
+    other, number = slack.world.opens("One."), unsorted(slack)
+    slack.fills(number, "sort_attach", case=f"D-{other}")
+    assert slack.stage(number) is Stage.CLOSED
+    slack.click(number, "undo")
+    assert slack.stage(number) is Stage.SORTING
+
+
+def test_an_unconfirmed_mail_is_put_to_another_case(slack: Slack) -> None:
+    one, two = slack.world.answering(), slack.world.opens("Two.")
+    facts = slack.world.mail(Role.CLIENT, "We paid.", sender="c@other.example")
+    slack.read[facts.mail_id] = facts
+    slack.world.happens(one, MailSuggested(Role.CLIENT, facts, "unknown address"))
+    slack.fills(one, "sort_attach", f"mail:{facts.mail_id}", case=f"D-{two}")
+    assert slack.world.case(one).suggested == ()
+    assert [each.mail_id for each in slack.world.case(two).suggested] == [facts.mail_id]

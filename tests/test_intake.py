@@ -12,8 +12,8 @@ import pytest
 from bot.casework import Happening, Identity, Office
 from bot.directory import Directory
 from bot.flows import tokens
-from bot.flows.case import Case, ItemName, ItemState, Kind, Provenance, Role, Stage
-from bot.flows.events import CaseOpened
+from bot.flows.case import Case, Closing, ItemName, ItemState, Kind, Provenance, Role, Stage
+from bot.flows.events import CaseOpened, Dismissed, Sorted
 from bot.flows.letters import Wording
 from bot.intake import Intake, Signs
 from bot.settings import load_policy, load_templates
@@ -445,3 +445,26 @@ def test_cases_are_opened_by_the_office_alone(world: World) -> None:
     assert facts
     world.office.advance((Happening(None, f"open:{mail}", "U1", CaseOpened(facts, Kind.RATING, Role.WORKER)),))
     assert world.case().stage is Stage.GATHERING
+
+
+def test_a_late_reply_to_a_merged_case_finds_the_one_that_goes_on(world: World) -> None:
+    world.writes(WANDA, f"Please help with the payment for {ID}.", "Not paid")
+    world.delivers()
+    duplicate, asked = world.case(), world.letter(Role.WORKER)
+    world.writes(WANDA, PAYMENT, "Payment overdue")
+    survivor = world.cases()[-1]
+    assert survivor.number != duplicate.number
+    world.office.advance(
+        [
+            Happening(survivor.number, "sorted", "Ana", Sorted("Ana", Kind.PAYMENT, Role.WORKER)),
+            Happening(duplicate.number, "merged", "Ana", Dismissed("Ana", survivor.number, "the same")),
+        ]
+    )
+    before = len(world.cases()[-1].statements)
+    row = world.replies(WANDA, asked, "One more thing: I called again on March 7.")
+    stays, goes_on = world.cases()[0], world.cases()[-1]
+    assert stays.closed is Closing.DUPLICATE
+    assert len(goes_on.statements) == before + 1
+    assert goes_on.statements[-1].mail_id == row
+    with world.store.read() as tx:
+        assert [mail.case for mail in tx.mails.filed(row)] == [survivor.number]

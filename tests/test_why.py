@@ -246,6 +246,11 @@ SENTENCES: Mapping[events.Fact, str] = {
     events.StaffReplied("Robin", Role.WORKER, "Hello."): "Robin wrote to the worker",
     events.Undone("Robin", 4): "Robin took back letter 4",
     events.FlagLooked("Robin", "legal_threat"): "Robin looked at the flag “legal threat”",
+    events.Linked("Robin", 1050, "the same\npair"): "Robin linked it to D-1050: the same pair",
+    events.Unlinked("Robin", 1050): "Robin took the link to D-1050 away",
+    events.AssignmentTaken("Robin", "4471829360"): "Robin made assignment 4471829360 a case of its own",
+    events.MailTaken("Robin", 9, 1050): "Robin put mail 9 to D-1050",
+    events.MergeUndone("Robin", 1050, (9,)): "Robin made D-1050 a case of its own again",
 }
 
 

@@ -47,8 +47,7 @@ class Browser:
     def click(self, words: str, within: str = "body") -> None:
         """Press the button that says so, once it is there and can be pressed."""
         path = f'//{within}//button[normalize-space()="{words}" and not(@disabled)]'
-        until(lambda: self._found("xpath", path), words)
-        self._post(f"element/{self._found('xpath', path)[0]}/click", {})
+        until(lambda: self._pressed(path), words)
 
     def type(self, selector: str, words: str) -> None:
         until(lambda: self._found("css selector", selector), selector)
@@ -63,15 +62,27 @@ class Browser:
         )
         self.run(script)
 
+    def _pressed(self, path: str) -> bool:
+        """Whether it was there to be pressed; what was drawn anew in between is looked for again, as a person would."""
+        found = self._found("xpath", path)
+        answer = self._ask(f"element/{found[0]}/click", {}) if found else {"error": "no such element"}
+        if isinstance(answer, dict) and answer["error"] not in ("no such element", "stale element reference"):
+            raise AssertionError(f"{path}: {answer['error']}: {answer['message'][:300]}")
+        return answer is None
+
     def _found(self, using: str, value: str) -> list[str]:
         found = self._post("elements", {"using": using, "value": value})
         return [next(iter(each.values())) for each in found] if isinstance(found, list) else []
 
     def _post(self, path: str, asked: dict[str, object]) -> object:
-        answer = self._http.post(f"/session/{self._session}/{path}", json=asked).json()["value"]
+        answer = self._ask(path, asked)
         if isinstance(answer, dict) and "error" in answer:
             raise AssertionError(f"{path}: {answer['error']}: {answer['message'][:300]}")
         return answer
+
+    def _ask(self, path: str, asked: dict[str, object]) -> object:
+        value: object = self._http.post(f"/session/{self._session}/{path}", json=asked).json()["value"]
+        return value
 
 
 def until(found: Callable[[], object], what: str, within_s: float = 15) -> None:

@@ -199,7 +199,8 @@ class Item:
 class Statement:
     """What one side said. It reaches the other side only when a person releases it (`released_at`, `by`), in `letter`.
 
-    `provenance` is `relayed` where the mail also holds words of the other side.
+    `provenance` is `relayed` where the mail also holds words of the other side. `moved_to`: its mail was put to that
+    case; the number stays taken, so that nobody ever releases other words than those they saw.
     """
 
     number: int
@@ -211,6 +212,12 @@ class Statement:
     released_at: datetime | None = None
     by: str = ""
     letter: int | None = None
+    moved_to: int | None = None
+
+    @property
+    def withheld(self) -> bool:
+        """Whether a person could release it."""
+        return self.released_at is None and self.moved_to is None
 
 
 @dataclass(frozen=True, slots=True)

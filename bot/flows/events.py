@@ -352,6 +352,49 @@ class FlagLooked:
     flag: str
 
 
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A person linked the case to another one: the same pair, the same assignment, or whatever `why` says."""
+
+    by: str
+    other: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """A person took a link away."""
+
+    by: str
+    other: int
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentTaken:
+    """A person made one of several assignments a case of its own."""
+
+    by: str
+    assignment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MailTaken:
+    """A person put a mail of this case to the case `into`."""
+
+    by: str
+    mail_id: int
+    into: int
+
+
+@dataclass(frozen=True, slots=True)
+class MergeUndone:
+    """The case `other`, once put to this one, is a case of its own again, with its mails `mail_ids`."""
+
+    by: str
+    other: int
+    mail_ids: tuple[int, ...]
+
+
 Fact = (
     CaseOpened
     | PartyWrote
@@ -384,6 +427,11 @@ Fact = (
     | StaffReplied
     | Undone
     | FlagLooked
+    | Linked
+    | Unlinked
+    | AssignmentTaken
+    | MailTaken
+    | MergeUndone
 )
 
 

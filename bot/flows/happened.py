@@ -58,6 +58,16 @@ def what_happened(fact: events.Fact, drawn: Drawn) -> str:
             return item_rejected(fact)
         case events.ItemWaived():
             return item_waived(fact)
+        case events.Linked(by, other, why):
+            return f"{one_line(by)} linked it to D-{other}" + (f": {one_line(why)}" if why else "")
+        case events.Unlinked(by, other):
+            return f"{one_line(by)} took the link to D-{other} away"
+        case events.AssignmentTaken(by, assignment_id):
+            return f"{one_line(by)} made assignment {one_line(assignment_id)} a case of its own"
+        case events.MailTaken(by, mail_id, into):
+            return f"{one_line(by)} put mail {mail_id} to D-{into}"
+        case events.MergeUndone(by, other):
+            return f"{one_line(by)} made D-{other} a case of its own again"
         case events.Released():
             return released(fact)
         case events.TalksSkipped():

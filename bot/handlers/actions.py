@@ -24,7 +24,6 @@ from bot.flows.events import (
     ItemWaived,
     MailDismissed,
     MailFacts,
-    MailSuggested,
     NoticeReleased,
     OutcomeRecorded,
     Released,
@@ -39,6 +38,7 @@ from bot.handlers.cards import acceptable
 from bot.handlers.commands import number_in
 from bot.handlers.desk import Ask, Desk
 from bot.handlers.messages import Message, written_down
+from bot.handlers.regroup import put_to, take_apart
 from bot.storage.inbox import SLACK
 from bot.storage.mails import Filing, MailState
 
@@ -90,6 +90,8 @@ def means(desk: Desk, ask: Ask, by: str) -> Meaning:
         return _sort(desk, ask, case, by)
     if ask.act == "sort_attach":
         return _attach(desk, ask, case, by)
+    if ask.act == "undo" and ask.detail == "duplicate":
+        return Facts(take_apart(desk, ask, case, by))
     if ask.act == "same_party":
         return _same_party(desk, ask, case, by)
     fact = _fact(ask, case, by)
@@ -190,29 +192,15 @@ def _sort(desk: Desk, ask: Ask, case: Case, by: str) -> Meaning:
 
 
 def _attach(desk: Desk, ask: Ask, case: Case, by: str) -> Meaning:
-    """It belongs to another case: closed as a duplicate here, and its mail put to that case."""
+    """It belongs to another case: all of it, or at a mail (`mail:7`) that mail."""
     if ask.values is None:
         return NeedsForm()
     number = number_in(ask.values.get("case", ""))
     other = None if number is None else desk.case(number)
-    if number is None or other is None or number == case.number:
+    if other is None or other.number == case.number:
         return Refusal("Name another case that is there, such as D-1042.", "case")
-    if case.stage not in (Stage.SORTING, Stage.GATHERING, Stage.NOTICE):
-        return Refusal(f"{case.label} is in {case.stage}: the other side knows of it, so it stays a case of its own.")
-    happenings = [Happening(case.number, ask.id, by, Dismissed(by, number, ""))]
-    mail_id, kind = desk.opening_mail(case), other.kind or Kind.PAYMENT
-    mail = None if mail_id is None else desk.read_again(mail_id, other, kind, case.sides[0])
-    if mail is not None:
-        happenings.append(Happening(number, f"{ask.id}:attached", by, _attached(other, mail, by)))
-    return Facts(tuple(happenings))
-
-
-def _attached(case: Case, mail: MailFacts, by: str) -> Fact:
-    """From an address that the case knows it is that party's mail; from another one it waits for a second look."""
-    role = next((role for role in Role if case.party(role).knows(mail.sender)), None)
-    if role is not None and mail.verdict is not Verdict.FAIL:
-        return SenderConfirmed(by, role, mail)
-    return MailSuggested(role, mail, f"{by} put it here")
+    meant = put_to(desk, ask, case, other, by)
+    return Refusal(meant) if isinstance(meant, str) else Facts(meant)
 
 
 def _same_party(desk: Desk, ask: Ask, case: Case, by: str) -> Meaning:
@@ -227,7 +215,7 @@ def _same_party(desk: Desk, ask: Ask, case: Case, by: str) -> Meaning:
     mail = desk.read_again(suggested.mail_id, case, case.kind or Kind.PAYMENT, role)
     if mail is None:
         return Refusal("That mail cannot be read any more.")
-    return Facts((Happening(case.number, ask.id, by, SenderConfirmed(by, role, mail)),))
+    return Facts((Happening(case.number, f"mail:{mail.mail_id}:{ask.id}", by, SenderConfirmed(by, role, mail)),))
 
 
 # --- Opening ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from bot.flows.case import LADDER, Case, Item, ItemState, Kind, Party, Role, Stage, Who
+from bot.flows.case import LADDER, Case, Closing, Item, ItemState, Kind, Party, Role, Stage, Who
 from bot.flows.page import one_line
 from bot.flows.policy import Policy
 from bot.flows.why import next_steps, summary
@@ -59,7 +59,8 @@ class Button:
 class NoteLine:
     """What a note in the thread says. `quote` is a party's words, whole; `mention` are Slack users, `here` the channel.
 
-    `letters` are lines about the letters that were decided with it; `undo` the number of one that can be taken back.
+    `letters` are lines about the letters that were decided with it; `undo` the number of one that can be taken back;
+    `mail` the mail quoted, where it may be put to another case.
     """
 
     text: str
@@ -68,6 +69,7 @@ class NoteLine:
     here: bool = False
     letters: tuple[str, ...] = ()
     undo: int | None = None
+    mail: int | None = None
 
 
 # --- Words ------------------------------------------------------------------------------------------------------------
@@ -286,6 +288,7 @@ def _suggestions(case: Case) -> Iterator[Block]:
             f"mail-{mail.mail_id}",
             (
                 Button("same_party", "It is from the party", str(mail.mail_id)),
+                Button("sort_attach", "Belongs to another case", f"mail:{mail.mail_id}"),
                 Button("sort_no", "Not from a party", f"mail:{mail.mail_id}"),
             ),
         )
@@ -320,7 +323,7 @@ def _of_stage(case: Case) -> Iterator[Button]:
         case Stage.NOTICE:
             yield Button("send_notice", "Send the notice", style="primary")
         case Stage.TALKS:
-            if any(statement.released_at is None for statement in case.statements):
+            if any(statement.withheld for statement in case.statements):
                 yield Button("release", "Release a statement", style="primary")
             yield Button("skip_talks", "Skip the talks")
         case Stage.IMPASSE:
@@ -331,6 +334,8 @@ def _of_stage(case: Case) -> Iterator[Button]:
                 yield Button("record_outcome", "Record the outcome", style="primary")
             elif case.outcome.final_at is None:
                 yield Button("undo", "Undo the outcome", "outcome", style="danger")
+        case Stage.CLOSED if case.closed is Closing.DUPLICATE:
+            yield Button("undo", "It is a case of its own", "duplicate")
         case Stage.GATHERING | Stage.ANSWERING | Stage.RESOLVED | Stage.CLOSED:
             pass
 
@@ -396,4 +401,7 @@ def note(case: Case, said: NoteLine) -> tuple[Block, ...]:
     blocks.extend(titled("Letters", said.letters))
     if said.undo is not None:
         blocks.append(row(case, f"letter-{said.undo}", (Button("undo", "Undo", str(said.undo)),)))
+    if said.mail is not None:
+        elsewhere = Button("sort_attach", "Belongs to another case", f"mail:{said.mail}")
+        blocks.append(row(case, f"mail-{said.mail}", (elsewhere,)))
     return tuple(blocks)

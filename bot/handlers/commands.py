@@ -16,7 +16,9 @@ HELP = """\
 /case why D-1042 tells what happened, and why
 /case find WORDS finds cases by number, assignment or address
 /case mine lists the cases you took
-/case new opens a case by hand"""
+/case new opens a case by hand
+/case link D-1042 D-1050 WHY links two cases; /case unlink takes the link away
+/case split D-1042 4471829360 makes one of its assignments a case of its own"""
 FOUND_MAX = 20
 STORY_CHARS_MAX = 9_000
 _NUMBER = re.compile(r"(?:\bD-?|^\s*)(\d{1,9})\b", re.I)

@@ -20,6 +20,7 @@ from bot.handlers.desk import Ask, Desk, clicked, submitted
 from bot.handlers.home import home, stranger
 from bot.handlers.messages import key_of
 from bot.handlers.modals import PREVIEW, field_block, form, has_field, notice
+from bot.handlers.regroup import VERBS, regroup
 from bot.handlers.slack import error_of
 from bot.storage.inbox import SLACK
 from bot.telemetry import log
@@ -235,7 +236,12 @@ def _commanded(desk: Desk) -> Callable[..., None]:
         if text.lower() == "new":
             ack()
             return
-        blocks = answer(desk, text, _by(desk, str(body["user_id"])))
+        by = _by(desk, str(body["user_id"]))
+        if text.partition(" ")[0].lower() in VERBS:
+            said = regroup(desk, text, by, f"slack:{body['user_id']}:{body['trigger_id']}")
+            ack(response_type="ephemeral", text=fallback(said))
+            return
+        blocks = answer(desk, text, by)
         ack(response_type="ephemeral", text=fallback(f"{COMMAND} {text}"), blocks=list(blocks))
 
     return command

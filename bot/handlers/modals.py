@@ -190,7 +190,7 @@ def _outcome(desk: Desk, ask: Ask, case: Case, by: str) -> tuple[Block, ...]:
 
 
 def _release(desk: Desk, ask: Ask, case: Case, by: str) -> tuple[Block, ...]:
-    waiting = [statement for statement in case.statements if statement.released_at is None]
+    waiting = [statement for statement in case.statements if statement.withheld]
     if not waiting:
         return (line(words("Every statement has been released.")),)
     chosen = (ask.values or {}).get("item") or str(waiting[0].number)

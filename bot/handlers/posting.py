@@ -14,7 +14,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.casework import CARD, SHADOW, Office
-from bot.flows.case import Case
+from bot.flows.case import Case, Statement
 from bot.flows.effects import Sending
 from bot.handlers.cards import Block, NoteLine, card, fallback, moment, note, title
 from bot.handlers.slack import error_of
@@ -163,9 +163,10 @@ class Poster:
             mention, here = _called(tx, str(body.get("mention", "")))
         lines = tuple(self._line(letter) for letter in letters)
         by_person = [letter.posting.number for letter in letters if letter.posting.sending is Sending.PERSON]
-        quote = _mail_words(row, case) or str(body.get("quote", ""))
+        mail = _quoted_mail(row, case)
+        quote = mail.text if mail else str(body.get("quote", ""))
         undo = by_person[0] if by_person else None
-        return NoteLine(str(body.get("text", "")), quote, mention, here, lines, undo)
+        return NoteLine(str(body.get("text", "")), quote, mention, here, lines, undo, mail.mail_id if mail else None)
 
     def _line(self, letter: OutboxRow) -> str:
         """A letter that was decided, and when it leaves, or that it does not."""
@@ -280,11 +281,11 @@ def _called(tx: Tx, mention: str) -> tuple[tuple[str, ...], bool]:
     return users, bool(mention) and not users
 
 
-def _mail_words(row: OutboxRow, case: Case) -> str:
-    """All that the mail says which the note is about; the note itself holds only its beginning."""
+def _quoted_mail(row: OutboxRow, case: Case) -> Statement | None:
+    """What the mail says which the note is about; the note itself holds only its beginning."""
     found = _MAIL_EVENT.match(row.posting.key)
     mail_id = int(found[1]) if found and row.posting.body.get("quote") else None
-    return next((each.text for each in case.statements if each.mail_id == mail_id), "") if mail_id else ""
+    return next((each for each in case.statements if each.mail_id == mail_id and each.moved_to is None), None)
 
 
 def _refused(error: str) -> Outcome:

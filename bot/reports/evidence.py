@@ -85,7 +85,10 @@ def _party(case: Case, role: Role, reader: Role | None) -> dict[str, object]:
 
 
 def _visible(statement: Statement, reader: Role | None) -> bool:
-    return reader in (None, statement.role) or statement.released_at is not None
+    """What was put to another case stays with staff."""
+    if reader is None:
+        return True
+    return statement.moved_to is None and (statement.role is reader or statement.released_at is not None)
 
 
 def _statement(evidence: Evidence, statement: Statement, reader: Role | None) -> dict[str, object]:
@@ -100,6 +103,7 @@ def _statement(evidence: Evidence, statement: Statement, reader: Role | None) ->
     }
     if reader is None:
         shown |= {"released_by": statement.by, "mail_sha256": evidence.raw.get(statement.mail_id)}
+        shown |= {"moved_to": f"D-{statement.moved_to}"} if statement.moved_to else {}
     return shown
 
 
@@ -147,7 +151,7 @@ def _timeline(evidence: Evidence, reader: Role | None, policy: Policy) -> Iterat
         return
     statements = evidence.case.statements
     found = [
-        *((each.at, "You wrote.") for each in statements if each.role is reader),
+        *((each.at, "You wrote.") for each in statements if each.role is reader and each.moved_to is None),
         *(
             (row.sent_at, f"We wrote to you: {row.posting.name.replace('_', ' ')}.")
             for row in evidence.letters

@@ -144,6 +144,12 @@ class Cases:
         for one, two in ((case, other), (other, case)):
             upsert(self._connection, t.links, {"case_id": one, "other_id": two}, {"why": why}, replace=False)
 
+    def unlink(self, case: int, other: int) -> bool:
+        """Take a link away, both ways; False: there was none."""
+        row = t.links.c
+        pair = or_(and_(row.case_id == case, row.other_id == other), and_(row.case_id == other, row.other_id == case))
+        return self._connection.execute(delete(t.links).where(pair)).rowcount > 0
+
     def links(self, case: int) -> tuple[tuple[int, str], ...]:
         """The cases linked to this one, and why."""
         row = t.links.c

@@ -12,7 +12,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
 
 from bot.flows.effects import Because
-from bot.flows.events import Event
+from bot.flows.events import Dismissed, Event
 from bot.storage import tables as t
 from bot.storage.codec import because_text, dumps, event_body, read_because, read_event
 from bot.storage.rows import add
@@ -85,6 +85,14 @@ class Events:
     def history(self, case: int) -> tuple[Recorded, ...]:
         """All that happened in a case, in order."""
         return self._records(select(t.events).where(t.events.c.case_id == case))
+
+    def merged_into(self, case: int) -> int | None:
+        """The case that a person said this one belongs to, the last time somebody did."""
+        row = t.events.c
+        said = select(t.events).where(row.case_id == case, row.kind == Dismissed.__name__)
+        found = [each.event.fact for each in self._records(said) if each.event is not None]
+        into = [fact.into for fact in found if isinstance(fact, Dismissed) and fact.into is not None]
+        return into[-1] if into else None
 
     def erase(self, case: int) -> int:
         """Erase the words in a case's record, for good; returns in how many events. The chain stays whole."""

@@ -5,7 +5,7 @@ also where one mail opened two cases and so has two rows here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -102,6 +102,13 @@ class Mails:
         row = t.mails.c
         changed = update(t.mails).where(row.case_id == case, row.state == before)
         self._connection.execute(changed.values(state=after, party=func.coalesce(row.party, party)))
+
+    def also_at(self, mail_id: int, case: int, party: Role | None, state: MailState) -> None:
+        """File a mail that is filed elsewhere at this case, too; where it is already, nothing changes."""
+        rows = self.filed(mail_id)
+        if rows and all(row.case != case for row in rows):
+            filing = replace(rows[0].filing, state=state, threaded_by="staff")
+            self.add(filing, case, party, rows[0].filed_at)
 
     def attach(self, mail_id: int, case: int, party: Role | None, state: MailState) -> None:
         """Bind a mail that lay at no case to one; how it was threaded becomes `staff`."""

@@ -2,18 +2,20 @@
 
 Pure and total: every event is answered in every stage; a stray one is noted, and what a person asks for that cannot be
 is refused with what would be right. `said` (mail), `clocks` (time) and `staff` (people) say which arrow of `stages` is
-taken; `asking` is the ladder, `waiting` what follows for staff, `turn` the case in the making.
+taken; `regroup` is what belongs to another case, `asking` the ladder, `waiting` what follows for staff, `turn` the case
+in the making.
 """
 
 from datetime import datetime
 
 from bot.flows.case import Case
-from bot.flows.decide import clocks, said, staff
+from bot.flows.decide import clocks, regroup, said, staff
 from bot.flows.decide.staff import OUTCOMES
 from bot.flows.decide.turn import Refused, Turn
 from bot.flows.decide.waiting import arrange
 from bot.flows.effects import Because, Decision
 from bot.flows.events import (
+    AssignmentTaken,
     CaseOpened,
     Claimed,
     ClockDue,
@@ -34,8 +36,11 @@ from bot.flows.events import (
     LetterFailed,
     LetterLate,
     LetterSettled,
+    Linked,
     MailDismissed,
     MailSuggested,
+    MailTaken,
+    MergeUndone,
     NoticeReleased,
     OutcomeRecorded,
     PartyAway,
@@ -47,6 +52,7 @@ from bot.flows.events import (
     TalksSkipped,
     TimeLost,
     Undone,
+    Unlinked,
 )
 from bot.flows.policy import Policy
 
@@ -131,5 +137,15 @@ def _take(turn: Turn, fact: Fact) -> None:  # noqa: PLR0915 - one line for each 
             staff.replied(turn, fact)
         case Undone():
             staff.undone(turn, fact)
-        case FlagLooked():  # pragma: no branch - the last of a closed set.
+        case FlagLooked():
             staff.flag_looked(turn, fact)
+        case Linked():
+            regroup.linked(turn, fact)
+        case Unlinked():
+            regroup.unlinked(turn, fact)
+        case AssignmentTaken():
+            regroup.assignment_taken(turn, fact)
+        case MailTaken():
+            regroup.mail_taken(turn, fact)
+        case MergeUndone():  # pragma: no branch - the last of a closed set.
+            regroup.merge_undone(turn, fact)

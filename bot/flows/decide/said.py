@@ -251,7 +251,7 @@ def suggested(turn: Turn, fact: MailSuggested) -> None:
 
 def confirmed(turn: Turn, by: str, role: Role, mail: MailFacts) -> None:
     """A person confirmed the sender: the address is the party's from now on, and the mail counts."""
-    if any(statement.mail_id == mail.mail_id for statement in turn.case.statements):
+    if any(each.mail_id == mail.mail_id and each.moved_to is None for each in turn.case.statements):
         raise Refused("This mail counts already.")
     if turn.case.party(role.other).knows(mail.sender):
         raise Refused(f"{mail.sender} is an address of the {role.other}, so the mail is from the {role.other}.")
@@ -295,24 +295,21 @@ def away(turn: Turn, fact: PartyAway) -> None:
 
 
 def bounced(turn: Turn, fact: LetterBounced) -> None:
-    """A letter came back: the party's clocks stop, and staff are asked for another address."""
+    """A letter came back: the clocks of whose address it is stop, and staff are asked for another one.
+
+    Whose that is, the case knows best: sorting may have exchanged the sides since, and two may have the same address.
+    """
     address = fact.address.lower()
-    role = (
-        fact.role.other if turn.case.party(fact.role.other).knows(address) else fact.role
-    )  # Sorting may exchange them.
-    turn.say(f"A letter to the {role} came back: {fact.diagnostic or 'no reason given'}.")
-    party = turn.case.party(role)
-    turn.change_party(
-        replace(
-            party,
-            contacts=tuple(
-                replace(contact, bounced=True) if contact.address == address else contact for contact in party.contacts
-            ),
-        )
-    )
+    theirs = [role for role in (fact.role, fact.role.other) if turn.case.party(role).knows(address)]
+    roles = theirs or [fact.role]
+    turn.say(f"A letter to the {' and the '.join(roles)} came back: {fact.diagnostic or 'no reason given'}.")
     if fact.letter is not None:
         turn.forget(fact.letter)
-    turn.hold(Hold(f"bounce:{role}", (role,), f"Mail to the {role} came back.", turn.now, "rule"))
+    for role in roles:
+        party = turn.case.party(role)
+        marked = (replace(each, bounced=True) if each.address == address else each for each in party.contacts)
+        turn.change_party(replace(party, contacts=tuple(marked)))
+        turn.hold(Hold(f"bounce:{role}", (role,), f"Mail to the {role} came back.", turn.now, "rule"))
 
 
 def _first_line(mail: MailFacts) -> str:

@@ -19,7 +19,7 @@ from bot.flows.case import (
     requirements,
 )
 from bot.flows.case import Outcome as RecordedOutcome
-from bot.flows.decide import stages
+from bot.flows.decide import regroup, stages
 from bot.flows.decide.asking import extend
 from bot.flows.decide.reading import DANGER, accept_ids, consult, doubt, find_items, forget_assignment, leave_time
 from bot.flows.decide.turn import SUBJECTS, Facts, Refused, Turn
@@ -268,18 +268,7 @@ def item_rejected(turn: Turn, fact: ItemRejected) -> None:
     if before_notice and item.name is ItemName.ASSIGNMENT_ID:
         forget_assignment(turn)
         doubt(turn)
-    match turn.case.stage:
-        case Stage.GATHERING if item.role is turn.case.opener:
-            stages.ask_anew(turn, item.role)
-        case Stage.NOTICE if item.role is turn.case.opener:
-            stages.back_to_gathering(turn)
-        case Stage.ANSWERING if item.role is turn.case.respondent:
-            if turn.case.taken_late:
-                stages.ask_rest(turn, item.role)
-            else:
-                stages.ask_anew(turn, item.role)
-        case _:
-            pass
+    stages.ask_again(turn, item.role)
 
 
 def _settle(turn: Turn, item: Item) -> None:
@@ -301,6 +290,8 @@ def released(turn: Turn, fact: Released) -> None:
         raise Refused(f"There is no statement {fact.statement} in {turn.case.label}.")
     if statement.released_at:
         raise Refused("This statement has been released already.")
+    if statement.moved_to:
+        raise Refused(f"Statement {statement.number} was put to D-{statement.moved_to}: it can be released there.")
     other = statement.role.other
     _may_be_written_to(turn, other)
     turn.say(f"{fact.by} released a statement of the {statement.role} to the {other}.", "talks.comment")
@@ -375,8 +366,14 @@ def replied(turn: Turn, fact: StaffReplied) -> None:
 
 
 def undone(turn: Turn, fact: Undone) -> None:
-    """Take back a letter within its undo, or the outcome that has not gone out. What has left is past undoing."""
+    """Take back a letter within its undo, the outcome that has not gone out, or that the case is a duplicate.
+
+    What has left is past undoing.
+    """
     outcome = turn.case.outcome
+    if fact.letter is None and turn.case.closed is Closing.DUPLICATE:
+        regroup.own_again(turn, fact.by)
+        return
     if fact.letter is None or (outcome and fact.letter in outcome.letters):
         clock = next((c for c in turn.case.clocks if c.topic is Topic.OUTCOME), None)
         if clock is None or clock.due_at <= turn.now:

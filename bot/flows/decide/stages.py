@@ -413,6 +413,22 @@ def ask_anew(turn: Turn, role: Role) -> None:
         ask(turn, role, "request", Sending.UNASKED, {"reason": reason})
 
 
+def ask_again(turn: Turn, role: Role) -> None:
+    """What a party brought does not count: it owes it again. Before the notice the case goes back to gathering."""
+    match turn.case.stage:
+        case Stage.GATHERING if role is turn.case.opener:
+            ask_anew(turn, role)
+        case Stage.NOTICE if role is turn.case.opener:
+            back_to_gathering(turn)
+        case Stage.ANSWERING if role is turn.case.respondent:
+            if turn.case.taken_late:
+                ask_rest(turn, role)
+            else:
+                ask_anew(turn, role)
+        case _:
+            pass
+
+
 # --- Facts ----------------------------------------------------------------------------------------------------------
 
 

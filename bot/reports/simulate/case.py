@@ -280,7 +280,7 @@ class Simulated(Watched):
             case "item":
                 return ItemAccepted(by, ItemName(detail))
             case "release" | "statement":
-                open_ones = [statement for statement in case.statements if statement.released_at is None]
+                open_ones = [statement for statement in case.statements if statement.withheld]
                 return Released(by, open_ones[0].number) if open_ones else TalksSkipped(by, "nothing to release")
             case "impasse":
                 return ImpasseConfirmed(by)

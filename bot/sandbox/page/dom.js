@@ -18,6 +18,21 @@ export function button(text, act, name = "") {
   return element;
 }
 
+// Show these in the list, in this order: pairs of a key and what makes the element. One that is there already under the
+// same key stays untouched, so that nothing changes under the hand of somebody who is about to press it.
+export function redraw(list, wanted) {
+  const there = new Map([...list.children].map((element) => [element.dataset.key, element]));
+  const keys = new Set(wanted.map(([key]) => key));
+  for (const element of [...list.children]) if (!keys.has(element.dataset.key)) element.remove();
+  let next = list.firstElementChild;
+  for (const [key, make] of wanted) {
+    const element = there.get(key) || make();
+    element.dataset.key = key;
+    if (element === next) next = next.nextElementSibling;
+    else list.insertBefore(element, next);
+  }
+}
+
 export async function ask(path, body) {
   const options = body && { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
   const answer = await fetch(path, options);

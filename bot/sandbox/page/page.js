@@ -1,5 +1,5 @@
 // The sandbox's page: everything it shows and does goes through the API that docs/sandbox.md describes.
-import { all, ask, made, one, say, when as local } from "./dom.js";
+import { all, ask, made, one, redraw, say, when as local } from "./dom.js";
 import { openSlack, showSlack } from "./slack.js";
 
 const WHAT = {
@@ -25,14 +25,14 @@ function openMailbox(pane) {
   for (const each of theirs) samples.append(new Option(each.title, each.name));
   const form = one("form", pane);
   const said = one(".said", pane);
-  people.onchange = () => { form.hidden = true; say(said, ""); showMailbox(pane, true); };
+  people.onchange = () => { form.hidden = true; say(said, ""); showMailbox(pane); };
   one(".write", pane).onclick = () => { form.reset(); delete form.dataset.answers; one(".sample", form).hidden = false; one(".shows", form).textContent = ""; form.hidden = false; samples.focus(); };
   one(".cancel", pane).onclick = () => { form.hidden = true; };
   samples.onchange = () => {
     const sample = theirs.find((each) => each.name === samples.value);
     if (!sample) return;
     people.value = sample.from;
-    showMailbox(pane, true);
+    showMailbox(pane);
     form.elements.subject.value = sample.subject;
     form.elements.text.value = sample.text;
     one(".shows", form).textContent = sample.shows;
@@ -60,15 +60,14 @@ async function send(pane, form, said) {
   refresh();
 }
 
-async function showMailbox(pane, anew = false) {
+async function showMailbox(pane) {
   const address = one(".who select", pane).value;
   const mails = await ask(`/api/mailbox/${encodeURIComponent(address)}`);
   const list = one(".letters", pane);
-  const shown = `${address} ${mails.length}`;
-  if (list.dataset.shown === shown && !anew) return;
-  list.dataset.shown = shown;
-  list.replaceChildren(...mails.reverse().map((mail, at) => letter(pane, mail, at === 0)));
-  if (!mails.length) list.append(made("p", "No mail yet.", "empty"));
+  if (address !== one(".who select", pane).value) return;  // Somebody chose another mailbox while we asked.
+  const newest = mails.length - 1;
+  const letters = mails.map((mail, at) => [`${address} ${mail.message_id} ${at === newest}`, () => letter(pane, mail, at === newest)]);
+  redraw(list, letters.length ? letters.reverse() : [["empty", () => made("p", "No mail yet.", "empty")]]);
 }
 
 function letter(pane, mail, open) {

@@ -1,11 +1,10 @@
 // The Slack pane: one person of the staff at a time, their channels, a thread, the Home tab, and the form that is open.
-import { all, ask, button, made, one, say, when } from "./dom.js";
+import { all, ask, button, made, one, redraw, say, when } from "./dom.js";
 import { drawn, values } from "./blocks.js";
 
 const HOME = "home";
 const at = { user: "", place: "", thread: "" };
 let state = null;
-let shown = "";
 let view = "";
 
 const pane = () => one("#slack");
@@ -32,7 +31,7 @@ export async function showSlack(now) {
 }
 
 async function again() {
-  shown = view = "";
+  view = "";
   await showSlack(state);
 }
 
@@ -56,12 +55,10 @@ async function places() {
 async function room() {
   const home = at.place === HOME;
   one(".composer", pane()).hidden = home;
+  const here = keyOf("");
   const found = home ? await ask(`/api/slack/home?user=${at.user}`) : (await ask(messagesAt())).messages;
-  const key = JSON.stringify([at, found]);
-  if (key === shown) return;
-  shown = key;
-  const list = one(".messages", pane());
-  list.replaceChildren(...(home ? homeTab(found) : at.thread ? thread(found) : channel(found)));
+  if (here !== keyOf("")) return;  // Somebody went elsewhere while we asked.
+  redraw(one(".messages", pane()), home ? homeTab(found) : at.thread ? thread(found) : channel(found));
   one(".composer input", pane()).placeholder = at.thread
     ? "A note in this thread; it stays in Slack"
     : "A message, or /case help";
@@ -69,15 +66,19 @@ async function room() {
 
 const messagesAt = () => `/api/slack/messages?channel=${at.place}${at.thread ? `&thread_ts=${at.thread}` : ""}`;
 
+// Each of these gives what `redraw` takes: a key that changes with what is to be seen, and what makes the element.
+const empty = (text) => ["empty", () => made("p", text, "empty")];
+const keyOf = (what) => JSON.stringify([at.user, at.place, at.thread, what]);
+
 function homeTab(found) {
-  const open = button("Open a case by hand", () => act("/api/slack/shortcut", { callback_id: "new_case" }));
-  if (!found || !found.blocks) return [open, made("p", "The Home tab is empty.", "empty")];
-  return [open, drawn(found.blocks, (click) => act("/api/slack/click", { view_id: found.id, ...click }))];
+  const open = () => button("Open a case by hand", () => act("/api/slack/shortcut", { callback_id: "new_case" }));
+  const tab = () => drawn(found.blocks, (click) => act("/api/slack/click", { view_id: found.id, ...click }));
+  return [["open", open], found && found.blocks ? [keyOf(found), tab] : empty("The Home tab is empty.")];
 }
 
 function channel(messages) {
-  if (!messages.length) return [made("p", "Nothing yet. A case's card appears here once a mail opened one.", "empty")];
-  return messages.map((message) => {
+  if (!messages.length) return [empty("Nothing yet. A case's card appears here once a mail opened one.")];
+  return messages.map((message) => [keyOf(message), () => {
     const box = made("article");
     const replies = message.reply_count || 0;
     const into = () => { at.thread = message.ts; again(); };
@@ -88,18 +89,18 @@ function channel(messages) {
       box.append(button("Make it a case", () => act("/api/slack/shortcut", from)));
     }
     return box;
-  });
+  }]);
 }
 
 function thread(messages) {
-  const back = button("← All cases", () => { at.thread = ""; again(); });
-  return [back, ...messages.map((message) => {
+  const back = () => button("← All cases", () => { at.thread = ""; again(); });
+  return [["back", back], ...messages.map((message) => [keyOf(message), () => {
     const box = made("article");
     const click = (what) => act("/api/slack/click", { channel: at.place, message_ts: message.ts, ...what });
     box.append(head(message));
     box.append(message.blocks && message.bot_id ? drawn(message.blocks, click) : made("p", plainText(message)));
     return box;
-  })];
+  }])];
 }
 
 function head(message) {
