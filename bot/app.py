@@ -3,8 +3,10 @@
 Nothing is decided here. APScheduler only beats; what is due is a question to the database.
 """
 
+import _thread
 import random
 import secrets
+import signal
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -447,6 +449,18 @@ def serve(address: HostPort, app: App) -> uvicorn.Server:
     server = uvicorn.Server(uvicorn.Config(http(app), log_config=None, access_log=False, ws="none"))
     threading.Thread(target=server.run, args=([listening],), name="http", daemon=True).start()
     return server
+
+
+def by_signal() -> threading.Event:
+    """An event that is set once the process is asked to end. Call it in the main thread.
+
+    A handler runs in the main thread, between any two steps of it: also while that thread, waiting for this very event,
+    has its lock. So the handler takes no lock, and another thread sets the event.
+    """
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _thread.start_new_thread(stopping.set, ()))
+    return stopping
 
 
 def run(settings: Settings, values: Values, stopping: threading.Event, times: Times | None = None) -> None:

@@ -7,9 +7,7 @@ Everything heavy is imported inside its command, so that `parley triage` answers
 import argparse
 import json
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, time
@@ -271,15 +269,13 @@ def _add_reporting(add: Add) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """`parley run`."""
-    stopping = threading.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: stopping.set())
     from bot import app
     from bot.flows.policy import PolicyError
     from bot.settings import SettingsError, load
     from bot.storage.schema import NewerSchema
     from bot.telemetry import LogFormat, set_up_logs
 
+    stopping = app.by_signal()
     try:
         settings = load(os.environ, ENV_FILE)
         values = app.load_values(settings)
@@ -296,15 +292,14 @@ def run(given: argparse.Namespace) -> int:
 
 def sandbox(given: argparse.Namespace) -> int:
     """`parley sandbox`."""
-    stopping = threading.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: stopping.set())
+    from bot.app import by_signal
     from bot.flows.policy import PolicyError
 
     try:
         from bot.sandbox import run as sandbox_run
     except ImportError as wrong:
         raise Stop(f"The sandbox needs {wrong.name}: pip install 'parley[sandbox]'") from None
+    stopping = by_signal()
     in_force = _policy(None)
     at = _moment("--at", given.at, in_force) if given.at else None
     options = sandbox_run.Options(given.port, given.data, at, not given.no_browser)

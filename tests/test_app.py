@@ -219,6 +219,23 @@ def test_a_beat_that_fails_is_not_hidden_by_one_that_works(tmp_path):
         assert "intake" in health(port)["parts"]["tick"]["reason"]
 
 
+def test_a_signal_that_comes_while_the_event_is_being_waited_for_blocks_nobody():
+    """It may come at any step of the main thread: here, while the wait holds the event's own lock."""
+    script = """
+import signal
+from bot.app import by_signal
+stopping = by_signal()
+with stopping._cond:
+    signal.raise_signal(signal.SIGTERM)
+assert stopping.wait(10)
+print("ended in order")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, timeout=30, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "ended in order\n"
+
+
 @pytest.mark.parametrize(
     ("database", "reached"),
     [("postgresql+psycopg://parley:a-password@127.0.0.1:1/parley", "database unreachable"), ("", "started")],

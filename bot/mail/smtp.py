@@ -199,7 +199,7 @@ async def _lane(server: Server, tls: ssl.SSLContext | None, batch: _Batch) -> No
     while worthwhile and batch.waiting and not batch.stopped:
         client = _client(server, tls)
         async with AsyncExitStack() as stack:
-            stack.callback(client.close)  # However it ends: after a cancelled command replies would pair wrongly.
+            stack.callback(_hang_up, client)  # However it ends: after a cancelled command replies would pair wrongly.
             if (trouble := await _connect(client, server)) is not None:
                 batch.trouble = batch.trouble or trouble
                 return
@@ -375,6 +375,13 @@ async def _leave(client: aiosmtplib.SMTP) -> None:
             await client.quit(timeout=2)
     except (aiosmtplib.SMTPException, OSError):
         pass  # All letters have their answers; the farewell is a courtesy.
+
+
+def _hang_up(client: aiosmtplib.SMTP) -> None:
+    """Ends the connection at once, also where the server takes no more of what was written to it."""
+    if isinstance(client.transport, asyncio.WriteTransport):
+        client.transport.abort()
+    client.close()
 
 
 def _loopback(host: str) -> bool:

@@ -168,25 +168,25 @@ class Relay:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self._open:
-            writer.transport.abort()
-            return
+        ends = {writer}
         try:
+            if not self._open:
+                raise ConnectionRefusedError
             inner, outer = await asyncio.open_connection("127.0.0.1", self._target())
-        except OSError:
-            writer.transport.abort()
-            return
-        self._writers |= {writer, outer}
-        try:
+            ends.add(outer)
+            self._writers |= ends
             ways = (asyncio.create_task(_pass(reader, outer)), asyncio.create_task(_pass(inner, writer)))
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-        finally:
-            for each in (writer, outer):
+            for each in ends:
                 each.close()
-                self._writers.discard(each)
+        except (OSError, asyncio.CancelledError):
+            for each in ends:
+                each.transport.abort()
+        finally:
+            self._writers -= ends
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

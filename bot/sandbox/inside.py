@@ -8,7 +8,6 @@ import argparse
 import itertools
 import json
 import os
-import signal
 import socket
 import sys
 import threading
@@ -147,10 +146,8 @@ def main() -> int:
     parser.add_argument("--control", type=int, required=True, help="the sandbox's port")
     parser.add_argument("--offset-us", type=int, required=True, help="business clock minus machine's, microseconds")
     given = parser.parse_args()
-    stopping = threading.Event()
+    stopping = house.by_signal()
     line = socket.create_connection(("127.0.0.1", given.control))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
     set_up_logs(LogFormat.CONSOLE)
     clock = Clock(timedelta(microseconds=given.offset_us))
     settings = load(os.environ)

@@ -192,6 +192,9 @@ class SlackStandIn:
         yield
         self.courier.loop = None
         await self.courier.stop()
+        for address, transport in list(_Protocol.open_connections.items()):
+            if address[1] == self.port:
+                transport.abort()  # Whoever has not answered the farewell by now is not waited for.
 
     def _application(self) -> Starlette:
         methods = ["GET", "POST"]
