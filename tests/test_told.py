@@ -1,0 +1,300 @@
+"""A dozen cases told in full: every line in the thread, every letter with what it says, every clock, wait and hold.
+
+Whoever changes a word, a date or an order sees in `tests/told/` what that means to the people of a case. To write the
+stories anew: `.venv/bin/python -m tests.test_told`, then read what changed.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.flows.case import Case, Impasse, ItemName, Kind, Provenance, Role
+from bot.flows.effects import Cancel, Card, Decision, Effect, Letter, Note
+from bot.flows.events import (
+    CaseOpened,
+    Claimed,
+    ContactSet,
+    Dismissed,
+    Extended,
+    Fact,
+    FlagLooked,
+    HoldEnded,
+    HoldPlaced,
+    ImpasseConfirmed,
+    ImpasseProposed,
+    ItemAccepted,
+    ItemRejected,
+    ItemWaived,
+    LetterBounced,
+    LetterFailed,
+    LetterSettled,
+    MailDismissed,
+    MailSuggested,
+    MailTaken,
+    MergeUndone,
+    NoticeReleased,
+    OutcomeRecorded,
+    PartyAway,
+    Released,
+    SenderConfirmed,
+    Sorted,
+    StaffReplied,
+    TalksSkipped,
+    TimeLost,
+    Undone,
+)
+from bot.flows.mail import Verdict
+from tests.play import ID, LISTING, OWN, Play, found, mail
+
+FOLDER = Path(__file__).parent / "told"
+WORKER, CLIENT = Role.WORKER, Role.CLIENT
+
+
+@dataclass
+class Told(Play):
+    """A play that writes down all that comes of each event."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def look(self, before: Case, fact: Fact, decision: Decision) -> None:
+        self.lines.append(f"{_at(self.now)} {type(fact).__name__} by {self.events[-1].by}: {self.case.stage}")
+        if decision.refused:
+            self.lines.append(f"  refused: {decision.refused}")
+        self.lines += [f"  {line}" for effect in decision.effects for line in _effect(effect)]
+        for name in ("clocks", "waits", "holds", "items", "doubts"):
+            old, new = getattr(before, name), getattr(self.case, name)
+            self.lines += [f"  - {_value(each)}" for each in old if each not in new]
+            self.lines += [f"  + {_value(each)}" for each in new if each not in old]
+
+
+def _effect(effect: Effect) -> Iterator[str]:
+    match effect:
+        case Note(text, because, quote, mention):
+            yield " | ".join(filter(None, (f"note: {text}", quote and f"“{quote}”", mention and f"to {mention}")))
+            yield f"  because {_value(because)}"
+        case Letter():
+            leaves = f"{_at(effect.not_before)}{' after a poll' if effect.after_poll else ''}"
+            until = f", late after {_at(effect.late_after)}" if effect.late_after else ""
+            yield f"letter {effect.number} {effect.name} to {effect.role}, {effect.sending}, {leaves}{until}"
+            yield "  " + "; ".join(f"{name}={_value(effect.facts[name])}" for name in sorted(effect.facts))
+            yield f"  because {_value(effect.because)}"
+        case Cancel(letters, why, to):
+            yield f"cancel {letters} {to or ''}: {why}"
+        case Card():
+            yield "card"
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%a %m-%d %H:%M:%S}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, datetime):
+        return _at(value)
+    if isinstance(value, tuple | list):
+        return f"({', '.join(_value(each) for each in value)})"
+    names = getattr(value, "__dataclass_fields__", None)
+    if names is None:
+        return str(value)
+    shown = ((name, getattr(value, name)) for name in names)
+    return " ".join(f"{name}={_value(each)}" for name, each in shown if each not in (None, "", (), 0, False))
+
+
+# --- The cases --------------------------------------------------------------------------------------------------------
+
+
+def paid_after_talks(play: Told) -> None:
+    play.complete_payment()
+    play.happen(Claimed("Ana"))
+    play.wait("3 business days")
+    play.writes(CLIENT, "I need a few days more.", intent="more_time")
+    play.happen(Extended("Ana", CLIENT, "A holiday."))
+    play.happen(Extended("Ana", CLIENT, "Again."))
+    play.wait("2 business days")
+    play.answers()
+    play.happen(Released("Ana", 1))
+    play.happen(Undone("Ana", play.case.letters))
+    play.happen(Released("Ana", 1))
+    play.wait("3 business days")
+    play.writes(CLIENT, "I have paid half of it.", intent="still_waiting")
+    play.happen(Released("Ana", 3))
+    play.wait("4 business days")
+    play.happen(TalksSkipped("Ana", "Both have said everything."))
+    play.wait("3 business days")
+    play.happen(StaffReplied("Ana", WORKER, "Could you confirm the amount?", "en"))
+    play.wait("2 minutes")
+    play.happen(OutcomeRecorded("Ana", "partly_paid", "Half of it was delivered."))
+    play.happen(Undone("Ana"))
+    play.happen(OutcomeRecorded("Ana", "partly_paid", "Half of it was delivered."))
+    play.wait("61 seconds")
+    play.writes(WORKER, "That is not fair.", intent="refuses")
+    play.happen(OutcomeRecorded("Ana", "paid", "After another look."))
+    play.happen(OutcomeRecorded("Ben", "paid", "After another look."))
+    play.wait("61 seconds")
+    play.writes(CLIENT, "And now?")
+    play.wait("15 business days")
+    play.writes(CLIENT, "Hello?")
+
+
+def silent_client(play: Told) -> None:
+    play.complete_rating()
+    play.wait("14 business days")
+    play.writes(WORKER, "Any news?", intent="still_waiting")
+    play.happen(ImpasseConfirmed("Ana"))
+    play.happen(OutcomeRecorded("Ana", "removed", "Nobody stands by it."))
+    play.wait("61 seconds")
+    play.writes(CLIENT, "", intent="thanks")
+    play.wait("15 business days")
+
+
+def late_and_in_parts(play: Told) -> None:
+    play.opens(Kind.RATING, CLIENT)
+    play.writes(CLIENT, f"It is {ID}.", assignment_ids=(ID,), listings=(LISTING,))
+    play.wait("3 business days")
+    play.writes(CLIENT, "My words.", items=found(OWN[CLIENT], confidence=0.6))
+    play.happen(ItemRejected("Ana", OWN[CLIENT], "It is about another job."))
+    play.wait("1 business day")
+    play.writes(CLIENT, "My words, again.", items=found(OWN[CLIENT]))
+    play.wait("10 business days")
+    play.writes(WORKER, "I was ill. I will tell you everything.", intent="provides_item")
+    play.happen(ItemRejected("Ana", OWN[WORKER], "It says nothing of the rating."))
+    play.wait("3 business days")
+    play.happen(ItemWaived("Ana", OWN[WORKER], "Said on the phone."))
+    play.happen(ImpasseConfirmed("Ana"))
+
+
+def nobody_answers_the_request(play: Told) -> None:
+    play.opens(Kind.PAYMENT)
+    play.wait("13 business days")
+    play.writes(WORKER, "Here I am.")
+    play.wait("2 business days")
+
+
+def sorted_by_people(play: Told) -> None:
+    play.happen(CaseOpened(mail(WORKER), None, None, "D-7"))
+    play.happen(MailSuggested(None, mail(CLIENT, "Me too.", mail_id=70, sender="x@else.example"), "unknown address"))
+    play.happen(MailDismissed("Ana", 70))
+    play.happen(Sorted("Ana", Kind.PAYMENT, CLIENT, mail(CLIENT, assignment_ids=(ID,), listings=(LISTING,))))
+    play.happen(ContactSet("Ana", WORKER, "new@worker.example", "Wanda"))
+    play.happen(ItemAccepted("Ana", ItemName.TIMELINE))
+    play.happen(NoticeReleased("Ana"))
+    play.wait("2 business days")
+    play.happen(
+        MailSuggested(WORKER, mail(WORKER, "It is me.", mail_id=71, sender="w@else.example"), "unknown address")
+    )
+    play.happen(SenderConfirmed("Ana", WORKER, mail(WORKER, "It is me.", mail_id=71, sender="w@else.example")))
+    play.happen(ImpasseProposed("Ana", Impasse.NO_AGREEMENT))
+    play.happen(ImpasseConfirmed("Ana"))
+
+
+def not_trusted(play: Told) -> None:
+    play.opens(
+        Kind.PAYMENT, verdict=Verdict.FAIL, verdict_reason="dmarc=fail", assignment_ids=(ID,), listings=(LISTING,)
+    )
+    play.happen(Sorted("Ana", Kind.PAYMENT, WORKER))
+    play.writes(WORKER, "Here is my list.", items=found(ItemName.TIMELINE, provenance=Provenance.RELAYED))
+    play.happen(ItemAccepted("Ana", ItemName.TIMELINE))
+    play.happen(Dismissed("Ana", None, "spam"))
+    play.writes(WORKER, "It is no spam.")
+
+
+def held_and_away(play: Told) -> None:
+    play.complete_payment()
+    play.wait("1 business day")
+    play.happen(PartyAway(CLIENT, 9, date(2026, 3, 6)))
+    play.wait("6 business days")
+    play.happen(HoldPlaced("Ana", (CLIENT,), "A call is planned."))
+    play.happen(HoldPlaced("Ana", (WORKER,), "For both."))
+    play.wait("2 business days")
+    play.happen(HoldEnded("Ana"))
+    play.happen(HoldEnded("Ana"))
+    since, play.now = play.now, play.now + timedelta(hours=5)
+    play.happen(TimeLost(since, play.now))
+    play.wait("9 business days")
+
+
+def dangerous_and_legal(play: Told) -> None:
+    play.complete_payment(flags=("legal_threat",))
+    play.wait("2 business days")
+    play.happen(NoticeReleased("Ana"))
+    play.writes(WORKER, "I will find you.", flags=("threat",))
+    play.wait("2 business days")
+    play.happen(FlagLooked("Ana", "threat"))
+    play.wait("3 business days")
+    play.writes(CLIENT, "Let me talk to somebody.", flags=("asks_for_person",), unread_files=("photo.jpg",))
+
+
+def letters_that_do_not_arrive(play: Told) -> None:
+    play.complete_payment()
+    play.happen(LetterBounced(WORKER, 1, "wanda@worker.example", "550 no such user"))
+    play.happen(ContactSet("Ana", WORKER, "wanda"))
+    play.happen(ContactSet("Ana", WORKER, "wanda@home.example"))
+    play.wait("1 business day")
+    play.smtp = False
+    play.wait("5 business days")
+    play.smtp = True
+    play.wait("1 business day")
+    notice = next(letter for letter in play.letters if letter.name == "notice")
+    play.happen(LetterFailed(notice.number, "notice", CLIENT, "dead", "550 refused"))
+    play.happen(LetterFailed(play.case.letters, "reminder", CLIENT, "unknown", "the line was cut"))
+    play.happen(LetterSettled(play.case.letters, CLIENT, False, "not in the log", "reminder"))
+    play.wait("3 business days")
+
+
+def settled_by_both(play: Told) -> None:
+    play.complete_payment()
+    play.wait("1 business day")
+    play.writes(CLIENT, "It is settled.", intent="resolved")
+    play.writes(WORKER, "Yes, it is settled.", intent="resolved")
+    play.wait("1 business day")
+    play.writes(CLIENT, "No, wait.", intent="refuses")
+    play.writes(WORKER, "It is settled now.", intent="resolved")
+    play.wait("6 business days")
+    play.writes(WORKER, "He did not pay after all.")
+    play.wait("1 business day")
+
+
+def put_together_and_taken_apart(play: Told) -> None:
+    play.opens(Kind.PAYMENT, assignment_ids=(ID,), listings=(LISTING,))
+    play.writes(WORKER, "On Monday I called.", items=found(ItemName.TIMELINE))
+    play.happen(MailTaken("Ana", play.case.statements[-1].mail_id, 1050))
+    play.happen(Dismissed("Ana", 1050, "the same job"))
+    play.happen(Undone("Ana"))
+    play.writes(WORKER, "On Tuesday I wrote.", items=found(ItemName.TIMELINE))
+    play.happen(MergeUndone("Ana", 1051, (play.case.statements[-1].mail_id, play.case.statements[0].mail_id)))
+    play.wait("1 business day")
+
+
+def not_yet_due(play: Told) -> None:
+    play.complete_payment(listings=(replace(LISTING, due_on=date(2026, 3, 12)),), flags=("not_yet_due",))
+    play.wait("12 business days")
+    play.writes(CLIENT, "I will not pay.", intent="refuses", items=found(ItemName.ANSWER))
+    play.writes(WORKER, "No.", intent="refuses")
+    play.happen(ImpasseConfirmed("Ana"))
+    play.wait("12 business days")
+
+
+CASES: tuple[Callable[[Told], None], ...] = (
+    *(paid_after_talks, silent_client, late_and_in_parts, nobody_answers_the_request, sorted_by_people, not_trusted),
+    *(held_and_away, dangerous_and_legal, letters_that_do_not_arrive, settled_by_both, put_together_and_taken_apart),
+    not_yet_due,
+)
+
+
+def told(case: Callable[[Told], None]) -> str:
+    play = Told()
+    case(play)
+    return "\n".join(play.lines) + "\n"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_a_case_is_told_as_it_was_agreed(case: Callable[[Told], None]) -> None:
+    assert told(case) == (FOLDER / f"{case.__name__}.txt").read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for each in CASES:
+        (FOLDER / f"{each.__name__}.txt").write_text(told(each), encoding="utf-8")
