@@ -15,7 +15,7 @@ PARALLEL := -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run test check style types imports slow servers browser coverage format lock clean
+.PHONY: help venv run test check style types imports slow servers browser coverage mutants format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,11 @@ coverage: .venv/.stamp ## the default suite with branch coverage; the core's hea
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --fail-under=100 --include='bot/flows/decide*,bot/flows/case.py,bot/flows/calendar.py'
 
+mutants: .venv/.stamp ## every small change to the core's heart, one at a time: which does no test see? (half an hour)
+	@$(BIN)/mutmut run --max-children $(JOBS) $(ARGS)
+	@$(BIN)/mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
+	@$(BIN)/mutmut results
+
 format: .venv/.stamp ## format, and fix what ruff can fix
 	@$(BIN)/ruff check --fix-only --exit-zero .
 	@$(BIN)/ruff format .
@@ -66,7 +71,7 @@ lock: ## write requirements.lock anew (needs uv; UPGRADE=--upgrade takes newer v
 	    --quiet --output-file requirements.lock
 
 clean: ## remove .venv and every cache
-	rm -rf .venv build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist mutants .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An editable install has nothing to hash, so the lock goes first and the project after it, without its dependencies.
