@@ -1,4 +1,4 @@
-"""A dozen cases told in full: every line in the thread, every letter with what it says, every clock, wait and hold.
+"""Some cases told in full: every line in the thread, every letter with what it says, every clock, wait and hold.
 
 Whoever changes a word, a date or an order sees in `tests/told/` what that means to the people of a case. To write the
 stories anew: `.venv/bin/python -m tests.test_told`, then read what changed.
@@ -14,6 +14,7 @@ import pytest
 from bot.flows.case import Case, Impasse, ItemName, Kind, Provenance, Role
 from bot.flows.effects import Cancel, Card, Decision, Effect, Letter, Note
 from bot.flows.events import (
+    AssignmentTaken,
     CaseOpened,
     Claimed,
     ContactSet,
@@ -31,6 +32,7 @@ from bot.flows.events import (
     LetterBounced,
     LetterFailed,
     LetterSettled,
+    Linked,
     MailDismissed,
     MailSuggested,
     MailTaken,
@@ -45,6 +47,7 @@ from bot.flows.events import (
     TalksSkipped,
     TimeLost,
     Undone,
+    Unlinked,
 )
 from bot.flows.mail import Verdict
 from tests.play import ID, LISTING, OWN, Play, found, mail
@@ -277,10 +280,89 @@ def not_yet_due(play: Told) -> None:
     play.wait("12 business days")
 
 
+def in_another_zone(play: Told) -> None:
+    west = replace(LISTING, worker_zone="Europe/Berlin", client_zone="America/Los_Angeles")
+    play.complete_payment(listings=(west,))
+    play.wait("4 business days")
+    play.writes(CLIENT, "It may be so.", intent="provides_item")
+    play.happen(ItemAccepted("Ana", ItemName.ANSWER))
+    play.happen(Released("Ana", 2))
+    play.wait("6 business days")
+    play.happen(Extended("Ana", WORKER, "Ill."))
+    play.happen(HoldPlaced("Ana", (WORKER,), "Still ill."))
+    play.wait("2 business days")
+    play.happen(HoldEnded("Ana"))
+    play.wait("8 business days")
+
+
+def an_outcome_that_does_not_arrive(play: Told) -> None:
+    play.complete_rating(CLIENT)
+    play.wait("1 business day")
+    play.answers(WORKER)
+    play.happen(OutcomeRecorded("Ana", "kept", "Both sides say the same."))
+    first, second = play.case.outcome.letters if play.case.outcome else (0, 0)
+    play.smtp = False
+    play.happen(LetterFailed(first, "outcome", CLIENT, "dead", "550 no such user"))
+    play.happen(LetterFailed(second, "outcome", WORKER, "unknown", "the line was cut"))
+    play.happen(LetterSettled(second, WORKER, True, "in the log", "outcome"))
+    play.smtp = True
+    play.happen(ContactSet("Ana", CLIENT, "carl@home.example", "Carl"))
+    play.wait("2 minutes")
+    play.wait("2 business days")
+
+
+def closed_and_taken_up(play: Told) -> None:
+    play.opens(Kind.RATING, assignment_ids=(ID,), listings=(LISTING,))
+    play.writes(WORKER, "Forget it.", intent="resolved")
+    play.wait("6 business days")
+    play.writes(WORKER, "I want to go on.")
+    play.writes(WORKER, "My words.", items=found(OWN[WORKER]))
+    play.wait("1 business day")
+    play.writes(WORKER, "We talked, it is settled.", intent="resolved")
+    play.wait("6 business days")
+    play.writes(CLIENT, "I have something to say.")
+    play.wait("2 business days")
+
+
+def left_to_staff(play: Told) -> None:
+    play.opens(None, None)
+    play.wait("8 business days")
+    play.happen(Claimed("Ben"))
+    play.wait("2 business days")
+
+
+def asked_what_cannot_be(play: Told) -> None:
+    play.happen(CaseOpened(mail(WORKER), None, None))
+    wrong: tuple[Fact, ...] = (
+        *(Sorted("Ana", Kind.PAYMENT, CLIENT), NoticeReleased("Ana"), HoldEnded("Ana"), HoldEnded("Ana", "closing")),
+        *(HoldPlaced("Ana", (WORKER,), " "), Extended("Ana", WORKER, "Ill."), ItemAccepted("Ana", ItemName.ANSWER)),
+        *(ItemRejected("Ana", ItemName.TIMELINE, "No."), ItemWaived("Ana", ItemName.TIMELINE, ""), Released("Ana", 9)),
+        *(TalksSkipped("Ana", ""), ImpasseProposed("Ana", Impasse.NO_AGREEMENT), ImpasseConfirmed("Ana")),
+        *(OutcomeRecorded("Ana", "paid", "It is."), SenderConfirmed("Ana", CLIENT, mail(WORKER))),
+        *(
+            SenderConfirmed("Ana", WORKER, mail(WORKER)),
+            MailDismissed("Ana", 9),
+            StaffReplied("Ana", CLIENT, "Hi", "en"),
+        ),
+        *(StaffReplied("Ana", WORKER, " ", "en"), Undone("Ana"), Undone("Ana", 99), FlagLooked("Ana", "threat")),
+        *(Linked("Ana", 7, ""), Linked("Ana", 7, "the same."), Unlinked("Ana", 7), AssignmentTaken("Ana", ID)),
+        *(MailTaken("Ana", 1, 7), MailTaken("Ana", 9, 7), ContactSet("Ana", CLIENT, "two words@x.example")),
+    )
+    for fact in wrong:
+        play.happen(fact)
+    play.happen(Sorted("Ana", Kind.PAYMENT, WORKER, mail(assignment_ids=(ID,), listings=(LISTING,))))
+    play.happen(ItemWaived("Ana", ItemName.TIMELINE, "Not needed."))
+    play.happen(NoticeReleased("Ana"))
+    play.answers()
+    for fact in wrong:
+        play.happen(fact)
+
+
 CASES: tuple[Callable[[Told], None], ...] = (
     *(paid_after_talks, silent_client, late_and_in_parts, nobody_answers_the_request, sorted_by_people, not_trusted),
     *(held_and_away, dangerous_and_legal, letters_that_do_not_arrive, settled_by_both, put_together_and_taken_apart),
-    not_yet_due,
+    *(not_yet_due, in_another_zone, an_outcome_that_does_not_arrive, closed_and_taken_up, left_to_staff),
+    asked_what_cannot_be,
 )
 
 
