@@ -23,9 +23,9 @@ else:
     def replace(value, /, **changes):
         """A copy of a frozen dataclass with slots and without `__post_init__`, some fields changed."""
         copy = object.__new__(type(value))
-        if hasattr(value, "__dict__"):
-            copy.__dict__.update(value.__dict__)
-            copy.__dict__.update(changes)
+        named = getattr(value, "__dict__", None)
+        if named is not None:
+            copy.__dict__.update(named, **changes)
             return copy
         get, setters, by_name = _slots(type(value))
         for put, part in zip(setters, get(value), strict=True):

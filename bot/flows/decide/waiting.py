@@ -100,7 +100,8 @@ def _arrange_staff_clock(turn: Turn) -> None:
     """
     clock = turn.case.clock(Who.STAFF, What.NUDGE)
     if not turn.case.waits:
-        turn.stop(lambda other: other is clock)
+        if clock:
+            turn.stop(lambda other: other is clock)
         return
     danger = turn.case.has_hold("danger")
     if clock and all(wait.since < turn.now for wait in turn.case.waits):
@@ -119,7 +120,8 @@ def _arrange_status_clock(turn: Turn, role: Role) -> None:
     clock = case.clock(Who(role), What.STATUS)
     quiet = case.stage in (Stage.SORTING, *OVER) or case.closing or turn.ladder(role)
     if quiet or not party.reached or party.address is None:
-        turn.stop(lambda other: other is clock)
+        if clock:
+            turn.stop(lambda other: other is clock)
     elif clock is None:
         due_at = next_status(turn, role, turn.leaves(role, Sending.UNASKED))
         turn.start(Clock(Who(role), What.STATUS, Topic.STATUS, due_at, party.told))
