@@ -597,7 +597,7 @@ def joined(effects: Sequence[Effect]) -> tuple[Effect, ...]:
 def _settle_around(tx: Tx, case: int, fact: Fact) -> None:
     """What belongs to the fact outside the case: links, the filing of its mail, the failed letter's row."""
     if isinstance(fact, CaseOpened) and fact.linked_to is not None:
-        _link(tx, case, fact.linked_to, "opened by the same mail")
+        _link(tx, case, fact.linked_to, "the same mail, or the same people")
     elif isinstance(fact, Dismissed):
         tx.mails.refile_all(case, MailState.SORTING, MailState.NOT_DISPUTE if fact.into is None else MailState.FILED)
         if fact.into is not None:

@@ -215,8 +215,8 @@ def test_one_mail_that_raises_both_opens_two_linked_cases(world):
         (Happening(None, "1:payment", WANDA, payment), Happening(None, "1:rating", WANDA, rating)), filing
     )
     with world.store.read() as tx:
-        assert tx.cases.links(1001) == ((1002, "opened by the same mail"),)
-        assert tx.cases.links(1002) == ((1001, "opened by the same mail"),)
+        assert tx.cases.links(1001) == ((1002, "the same mail, or the same people"),)
+        assert tx.cases.links(1002) == ((1001, "the same mail, or the same people"),)
         assert [row.case for row in tx.mails.filed(payment.mail.mail_id)] == [1001, 1002]
     first = world.office.history(1001)[0].event
     assert first is not None

@@ -211,7 +211,7 @@ def test_a_letter_that_has_left_and_carries_dates_cannot_be_undone() -> None:
 def test_the_same_mail_in_two_cases_is_noted() -> None:
     play = Play()
     play.happen(CaseOpened(mail(assignment_ids=(ID,)), Kind.RATING, WORKER, linked_to=1041))
-    assert "The same mail also opened D-1041." in play.notes
+    assert "It goes together with D-1041." in play.notes
 
 
 def test_sorting_needs_an_address_of_the_one_who_opened_it() -> None:

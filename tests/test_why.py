@@ -194,7 +194,7 @@ def test_the_folder_holds_exactly_the_stories() -> None:
 
 SENTENCES: Mapping[events.Fact, str] = {
     events.CaseOpened(MAIL, Kind.PAYMENT, Role.WORKER, linked_to=1043): (
-        "mail 7 opened a payment dispute [assignment 4471829360, timeline (93%)]; the same mail opened D-1043"
+        "mail 7 opened a payment dispute [assignment 4471829360, timeline (93%)]; it goes together with D-1043"
     ),
     events.PartyWrote(Role.CLIENT, replace(MAIL, intent="provides_item", items=(), unread_files=("a.pdf",))): (
         "mail 7 came from the client, read as “provides item” [assignment 4471829360, unread file a.pdf]"

@@ -71,7 +71,8 @@ class MailFacts:
 class CaseOpened:
     """A mail (or an intake message) opened a case. `kind` or `opener` None: a person must sort it.
 
-    `suggests` names a case it may belong to, such as `D-1042`; `linked_to` the case opened by the same mail, if any.
+    `suggests` names a case it may belong to, such as `D-1042`; `linked_to` one that it goes together with: opened by
+    the same mail, or of the same people.
     """
 
     mail: MailFacts

@@ -98,7 +98,7 @@ def what_happened(fact: events.Fact, drawn: Drawn) -> str:
 def case_opened(fact: events.CaseOpened) -> str:
     kind = f"a {fact.kind} dispute" if fact.kind else "a case that a person has to sort"
     suggests = f"; it may belong to {fact.suggests}" if fact.suggests else ""
-    linked = f"; the same mail opened D-{fact.linked_to}" if fact.linked_to else ""
+    linked = f"; it goes together with D-{fact.linked_to}" if fact.linked_to else ""
     return f"mail {fact.mail.mail_id} opened {kind}{_found(fact.mail)}{suggests}{linked}"
 
 

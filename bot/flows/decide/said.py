@@ -35,7 +35,7 @@ def opened(turn: Turn, fact: CaseOpened) -> None:
     writer = f"The {fact.opener}" if fact.opener else "Somebody"
     turn.say(f"{writer} wrote in: {kind}.", "triage.sure_above", _first_line(mail))
     if fact.linked_to:
-        turn.note(f"The same mail also opened D-{fact.linked_to}.")
+        turn.note(f"It goes together with D-{fact.linked_to}.")
     if fact.suggests:
         turn.want("suggestion", f"It may belong to {fact.suggests}.")
     if fact.kind and fact.opener and mail.verdict is Verdict.PASS and mail.sender:
