@@ -118,9 +118,9 @@ def _fields(desk: Desk, ask: Ask, case: Case, by: str) -> tuple[Block, ...]:
             return (_choice("item", "Whose mail is it?", _SIDES),)
         case "sort_attach":
             suggested = next((w.text.split()[-1].rstrip(".") for w in case.waits if w.about == "suggestion"), "")
-            return (
-                _text("case", "To which case does it belong?", given.get("case") or suggested, hint="Such as D-1042"),
-            )
+            goes = "This mail goes there." if _is_a_part(ask, case) else "The whole case goes there, with its mails."
+            hint = f"Such as D-1042. {goes}"
+            return (_text("case", "To which case does it belong?", given.get("case") or suggested, hint=hint),)
         case "sort_no" | "skip_talks":
             return (_text("reason", "Why?", long=True, hint="It stands in the case for everybody who asks why."),)
         case "set_contact":
@@ -172,6 +172,12 @@ def _reply(desk: Desk, ask: Ask, case: Case, by: str) -> tuple[Block, ...]:
         _redraw(),
         *_preview(desk, case, StaffReplied(by, role, text, spoken), by),
     )
+
+
+def _is_a_part(ask: Ask, case: Case) -> bool:
+    """Whether it is about a mail that did not open the case."""
+    opening = next((each.mail_id for each in case.statements), None)
+    return ask.detail.startswith("mail:") and ask.detail != f"mail:{opening}"
 
 
 def _outcome(desk: Desk, ask: Ask, case: Case, by: str) -> tuple[Block, ...]:
