@@ -677,6 +677,20 @@ def test_a_bounced_receipt_in_notice_is_said_again_and_the_pause_starts_anew() -
     assert play.got(CLIENT) == ["notice"]
 
 
+def test_a_receipt_that_bounced_while_staff_hold_the_case_is_said_again_when_the_hold_ends() -> None:
+    play = complete(Kind.PAYMENT)
+    bounce(play, WORKER)
+    play.happen(HoldPlaced("U1", (WORKER,), "A call."))
+    new_address(play, WORKER)
+    assert play.got(WORKER) == ["receipt"]
+    play.wait("3 business days")
+    assert play.got(CLIENT) == []
+    play.happen(HoldEnded("U1"))
+    assert play.got(WORKER) == ["receipt", "complete"]
+    play.wait("1 business day")
+    assert play.at(Stage.ANSWERING)
+
+
 def test_a_bounced_release_goes_to_the_new_address_and_not_a_request() -> None:
     play = in_talks()
     play.happen(Released("U1", 2))

@@ -268,9 +268,7 @@ def _announce_again(turn: Turn, clock: Clock, role: Role) -> None:
     """The letter that arms a clock did not leave."""
     match clock.topic:
         case Topic.NOTICE | Topic.SLEEP:
-            turn.stop(lambda other: other is clock)
-            turn.case = replace(turn.case, stage=Stage.GATHERING)
-            stages.carry_on(turn)
+            stages.announce_again(turn)
         case Topic.CLOSING:
             stages.say_closing_again(turn, clock, role)
         case Topic.REQUEST if clock.what is What.LAPSE:

@@ -175,8 +175,8 @@ def _say_at_new_address(turn: Turn, role: Role) -> None:
         stages.say_closing_again(turn, closing, role)
     elif ladder:
         stages.say_again(turn, ladder, role)
-    elif case.stage is Stage.NOTICE and role is case.opener and not case.held(role):
-        stages.announce(turn)
+    elif case.stage is Stage.NOTICE and role is case.opener:
+        stages.announce_again(turn)
     elif case.stage is Stage.RESOLVED and case.outcome:
         stages.write_outcome(turn, role, case.outcome.code, case.outcome.grounds)
     elif case.party(role).written:

@@ -72,6 +72,13 @@ def announce(turn: Turn) -> None:
         turn.start(Clock(Who(other), what, topic, notice_on, number))
 
 
+def announce_again(turn: Turn) -> None:
+    """notice → gathering: the opener does not know of the notice. It is announced anew, now or when a hold ends."""
+    turn.stop(lambda clock: clock.topic in (Topic.NOTICE, Topic.SLEEP))
+    turn.case = replace(turn.case, stage=Stage.GATHERING)
+    carry_on(turn)
+
+
 def notify(turn: Turn, sending: Sending) -> None:
     """notice → answering: write to the other side for the first time.
 
