@@ -7,6 +7,8 @@ UV ?= uv
 JOBS ?= 2
 # What more to hand to pytest: make test ARGS="tests/test_house.py -x"
 ARGS ?=
+# Which examples `make slow` takes: new ones every time (slow), or always the same (proof).
+PROFILE ?= slow
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
@@ -41,7 +43,7 @@ imports: .venv/.stamp ## the contracts of .importlinter
 	@$(BIN)/lint-imports --no-logo --cache-dir .venv/.import-linter
 
 slow: .venv/.stamp ## long histories and simulations
-	@$(PYTEST) $(PARALLEL) -m slow --hypothesis-profile=slow $(ARGS)
+	@$(PYTEST) $(PARALLEL) -m slow --hypothesis-profile=$(PROFILE) $(ARGS)
 
 servers: .venv/.stamp ## against Debian's Dovecot and Postfix, where they are installed
 	@$(PYTEST) -m servers $(ARGS)

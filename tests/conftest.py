@@ -27,6 +27,8 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+# As many examples as `slow`, the same every time: a proof of one commit gives one verdict, however often it is run.
+settings.register_profile("proof", parent=settings.get_profile("slow"), derandomize=True)
 settings.load_profile("quick")  # Overridden by --hypothesis-profile, which is read later.
 
 # Daemons stand where an ordinary user's PATH does not look.
