@@ -172,6 +172,8 @@ class App:
     def start(self) -> None:
         """Begin to read, tick and deliver. The database is there and has this version's schema."""
         self._since = self._first_mail()
+        if self._alone:
+            self._take_over()
         self._scheduler.start()
         self._every(BEAT_S, "tick", self._tick)
         self._every(BEAT_S, "intake", self._take_in)
@@ -186,6 +188,17 @@ class App:
         else:
             _LOG.warning("no slack", meaning="working by mail alone: staff see cases with `parley cases`")
         _LOG.info("started", mode=str(self._settings.mode), policy=self._values.policy.hash[:12])
+
+    @property
+    def _alone(self) -> bool:
+        """Whether nobody else can be at the store: there are no replicas on SQLite."""
+        return self.store.engine.dialect.name == "sqlite"
+
+    def _take_over(self) -> None:
+        """What a killed predecessor had claimed is free at once, and what it had begun is unknown."""
+        with self.store.begin() as tx:
+            tx.outbox.expire(everything=True)
+            tx.inbox.release()
 
     def stop(self) -> None:
         """Begin nothing new, let what is in flight end, give back what was only claimed."""
@@ -283,9 +296,9 @@ class App:
             self.metrics.quarantined(len(tx.inbox.quarantined()))
 
     def _mind_reader(self) -> None:
-        """Read the mailbox as long as the lease is ours; on SQLite there is no other replica that could hold it."""
+        """Read the mailbox as long as the lease is ours."""
         mine = True
-        if self.store.engine.dialect.name != "sqlite":
+        if not self._alone:
             with self.store.begin() as tx:
                 mine = tx.beats.take(READER, self.owner, LEASE) is not None
         if not mine and self._reader:

@@ -46,6 +46,15 @@ def test_rows_are_read_oldest_first_and_by_one_reader_at_a_time(store, machine):
         assert len(tx.inbox.claim_new(5)) == 4
 
 
+def test_who_is_alone_at_the_store_takes_a_dead_readers_rows_over_at_once(store):
+    put(store, "a")
+    put(store, "b")
+    with store.begin() as tx:
+        tx.inbox.claim_new(1)
+        tx.inbox.release()
+        assert [row.external_key for row in tx.inbox.claim_new(5)] == ["a", "b"]
+
+
 def test_a_row_is_done_once(store):
     put(store, "a")
     with store.begin() as tx:

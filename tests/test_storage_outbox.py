@@ -225,6 +225,17 @@ def test_a_crash_after_the_intent_is_unknown_and_never_sent_again(out, machine):
     assert states(out) == [OutState.SENT]
 
 
+def test_who_is_alone_at_the_store_takes_a_dead_deliverers_rows_over_at_once(out):
+    enqueue(out, letter(1))
+    enqueue(out, letter(1, case=1002))
+    attempts = claim(out)
+    assert do(out, "intent", attempts[1002, 1])
+    with out.begin() as tx:
+        assert tx.outbox.expire(everything=True) == (1, 1)
+    assert list(claim(out, "two")) == [(1001, 1)]
+    assert OutState.UNKNOWN in states(out)
+
+
 def test_a_claimer_that_slept_cannot_pass_intent_twice(out):
     enqueue(out, letter(1))
     attempt = claim(out)[1001, 1]

@@ -24,7 +24,7 @@ from bot.sandbox.clock import Clock, machine_now
 from bot.settings import load
 from bot.storage.cases import DueClock
 from bot.storage.inbox import InboxState
-from bot.storage.outbox import Attempt, OutState
+from bot.storage.outbox import OutState
 from bot.telemetry import LogFormat, set_up_logs
 
 PATIENCE_S = 180.0
@@ -131,16 +131,6 @@ class Walk:
             tx.beats.want_poll(self._clock.now())
 
 
-def take_over(app: house.App) -> None:
-    """What a killed predecessor had claimed is free at once, what it had begun is unknown: nobody else can be at it."""
-    with app.store.begin() as tx:
-        for row in tx.outbox.in_state(OutState.CLAIMED, 1000):
-            tx.outbox.give_back(row.owner or "")
-        for row in tx.outbox.in_state(OutState.INTENT, 1000):
-            reason = "the bot was killed between the attempt and the answer"
-            tx.outbox.unknown(Attempt(row.id, row.owner or "", row.attempt), reason)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--control", type=int, required=True, help="the sandbox's port")
@@ -155,7 +145,6 @@ def main() -> int:
     pace = Pace(itertools.count(1.0).__next__, lambda _: None)
     app = house.App(settings, house.load_values(settings), house.Times(clock.now, machine_now), pace)
     house.prepare_database(settings.database_url, machine_now())
-    take_over(app)
     server = house.serve(settings.http, app) if settings.http else None
     app.start()
     with line, line.makefile("rw", encoding="utf-8", newline="\n") as wire:

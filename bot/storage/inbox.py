@@ -106,6 +106,12 @@ class Inbox:
         self._connection.execute(update(t.inbox).where(row.id.in_(ids)).values(claimed_until=now + CLAIM))
         return self._rows(select(t.inbox).where(row.id.in_(ids)))
 
+    def release(self) -> None:
+        """Let every claim go, for one who knows that nobody else can be reading."""
+        row = t.inbox.c
+        claimed = update(t.inbox).where(row.state == InboxState.NEW, row.claimed_until.is_not(None))
+        self._connection.execute(claimed.values(claimed_until=None))
+
     def get(self, inbox_id: int) -> InboxRow | None:
         return next(iter(self._rows(select(t.inbox).where(t.inbox.c.id == inbox_id))), None)
 

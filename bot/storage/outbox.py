@@ -23,6 +23,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     tuple_,
     update,
 )
@@ -267,10 +268,13 @@ class Outbox:
         values = {"state": OutState.UNKNOWN, "reason": reason, "claimed_until": None}
         return self._change(attempt, (OutState.INTENT,), values)
 
-    def expire(self) -> tuple[int, int]:
-        """Give back expired claims, call expired intents unknown (machine's clock); returns how many of each."""
+    def expire(self, everything: bool = False) -> tuple[int, int]:
+        """Give back expired claims, call expired intents unknown (machine's clock); returns how many of each.
+
+        `everything`: whatever is claimed or begun, for one who knows that nobody else can be at it.
+        """
         row = t.outbox.c
-        over = row.claimed_until <= self._machine()
+        over = true() if everything else row.claimed_until <= self._machine()
         claims = update(t.outbox).where(row.state == OutState.CLAIMED, over)
         intents = update(t.outbox).where(row.state == OutState.INTENT, over)
         given_back = self._connection.execute(claims.values(state=OutState.READY, claimed_until=None)).rowcount
