@@ -233,7 +233,7 @@ def test_who_is_alone_at_the_store_takes_a_dead_deliverers_rows_over_at_once(out
     with out.begin() as tx:
         assert tx.outbox.expire(everything=True) == (1, 1)
     assert list(claim(out, "two")) == [(1001, 1)]
-    assert OutState.UNKNOWN in states(out)
+    assert states(out, 1002) == [OutState.UNKNOWN]
 
 
 def test_a_claimer_that_slept_cannot_pass_intent_twice(out):
