@@ -124,7 +124,7 @@ class _Zone:
         return bisect_right(self.starts, moment) - 1
 
     def wall(self, moment: int) -> int:
-        return moment + self.offsets[self.index(moment)]
+        return moment + self.offsets[bisect_right(self.starts, moment) - 1]
 
     def moment(self, wall: int) -> int:
         """The moment at which the wall clock shows `wall`: the first of two; a time left out is moved on by the gap.
@@ -185,7 +185,8 @@ def known_zone(name: str) -> bool:
 def _microseconds(moment: datetime) -> int:
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no time zone; moments are aware, in UTC")
-    since = (moment - _EPOCH) // _MICROSECOND
+    passed = moment - _EPOCH
+    since = (passed.days * 86_400 + passed.seconds) * _SECOND + passed.microseconds
     if not 0 <= since < _END:
         raise CalendarError(f"{moment.isoformat()} lies outside the years {_FIRST_YEAR} to {_LAST_YEAR - 1}")
     return since
@@ -194,7 +195,7 @@ def _microseconds(moment: datetime) -> int:
 def _moment(microseconds: int) -> datetime:
     if not 0 <= microseconds < _END:
         raise _out_of_years()
-    return _EPOCH + timedelta(microseconds=microseconds)
+    return _EPOCH + timedelta(0, 0, microseconds)
 
 
 def _out_of_years() -> CalendarError:
@@ -268,10 +269,10 @@ class Calendar:
         No business time at all ("0 business days") is the next working moment.
         """
         moment = _microseconds(t)
-        if span.unit is Unit.DAY:
-            return _moment(self._days_on(moment, span.count))
         if span.unit is Unit.BUSINESS_DAY:
             return _moment(self._workdays_on(self._next_working(moment), span.count))
+        if span.unit is Unit.DAY:
+            return _moment(self._days_on(moment, span.count))
         if span.unit is Unit.BUSINESS_HOUR:
             return _moment(self._plus_working(self._next_working(moment), span.count * _HOUR))
         return _moment(moment + span.count * _LENGTH[span.unit])
@@ -329,11 +330,28 @@ class Calendar:
         return self._opens <= time_of_day < self._closes and self._is_workday(day)
 
     def _next_working(self, moment: int) -> int:
-        if self._is_working(moment):
-            return moment
+        zone = _zone(self.zone)
+        index = bisect_right(zone.starts, moment) - 1
+        day, time_of_day = divmod(moment + zone.offsets[index], _DAY)
+        if time_of_day < self._closes and self._is_workday(day):
+            opens = moment if self._opens <= time_of_day else moment - time_of_day + self._opens
+        else:
+            opens = moment - time_of_day + (self._next_workday(day) - day) * _DAY + self._opens
+        if opens < zone.ends[index]:
+            return opens
+        return self._first_window(moment)
+
+    def _first_window(self, moment: int) -> int:
         for opens, _ in self._windows(moment):
             return opens
         raise _out_of_years()
+
+    def _next_workday(self, day: int) -> int:
+        weekly, free = self.workdays, self._free
+        day += 1
+        while (day + _EPOCH_WEEKDAY) % 7 not in weekly or day in free:
+            day += 1
+        return day
 
     def _windows(self, moment: int) -> Iterator[tuple[int, int]]:
         """The stretches of working time that end after `moment`, in order, cut where the zone's offset changes."""
@@ -363,10 +381,16 @@ class Calendar:
         return zone.moment(zone.wall(moment) + days * _DAY) if days else moment
 
     def _workdays_on(self, moment: int, days: int) -> int:
-        day = today = _zone(self.zone).wall(moment) // _DAY
-        for _ in range(days):
+        """So many workdays after a working moment."""
+        zone, weekly, free = _zone(self.zone), self.workdays, self._free
+        index = bisect_right(zone.starts, moment) - 1
+        day = today = (moment + zone.offsets[index]) // _DAY
+        while days:
             day += 1
-            while not self._is_workday(day):
-                day += 1
-        # Where a gap of the zone swallows that very time, the time moved on may lie after closing.
+            if (day + _EPOCH_WEEKDAY) % 7 in weekly and day not in free:
+                days -= 1
+        later = moment + (day - today) * _DAY
+        if later < zone.ends[index]:
+            return later
+        # The offset has changed: where a gap swallows that very time, the time moved on may lie after closing.
         return self._next_working(self._days_on(moment, day - today))

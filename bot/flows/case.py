@@ -1,10 +1,10 @@
 """A case: one dispute, of one kind, between one worker and one client; the value that `decide` maps to its successor.
 
 Everything here is frozen and says what *is*. What happens is in `events`, what we do about it in `effects`, and the
-rules that lead from one to the other in `decide`. All times are UTC-aware.
+rules that lead from one to the other in `decide`. All times are UTC-aware. No value here has slots: see
+`values.replace`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -119,7 +119,7 @@ class Closing(StrEnum):
     DUPLICATE = "duplicate"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Contact:
     """One address of a party. `source` is `mail`, `directory` or `staff`."""
 
@@ -128,7 +128,7 @@ class Contact:
     bounced: bool = False
 
 
-@dataclass(frozen=True)  # Without slots: see `values.replace`.
+@dataclass(frozen=True)
 class Party:
     """One side. `name` is as the person signs or the directory lists; `named_by` is `mail`, `directory`, `staff` or
     empty.
@@ -157,7 +157,10 @@ class Party:
     @property
     def address(self) -> str | None:
         """Where letters go: the last address added that has not bounced."""
-        return next((c.address for c in reversed(self.contacts) if not c.bounced), None)
+        for contact in reversed(self.contacts):
+            if not contact.bounced:
+                return contact.address
+        return None
 
     @property
     def reached(self) -> bool:
@@ -168,7 +171,7 @@ class Party:
         return any(c.address == address for c in self.contacts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Item:
     """What a party must supply, and how far that is. `asked` holds the moments at which it was asked for.
 
@@ -195,7 +198,7 @@ class Item:
         return self.state in (ItemState.MISSING, ItemState.REQUESTED, ItemState.REJECTED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
     """What one side said. It reaches the other side only when a person releases it (`released_at`, `by`), in `letter`.
 
@@ -220,7 +223,7 @@ class Statement:
         return self.released_at is None and self.moved_to is None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Clock:
     """One due moment: on whom, what happens then, and which letter (its number in the case) announced it.
 
@@ -246,7 +249,7 @@ class Clock:
     held_since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hold:
     """Why the clocks of `roles` stand still and no unasked letter goes to them.
 
@@ -266,7 +269,7 @@ class Hold:
         return not self.id.startswith("subject:")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wait:
     """Something that waits for staff, since when. `about` is stable, such as `sorting`, `item:timeline`, `mail:7`."""
 
@@ -275,7 +278,7 @@ class Wait:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Suggested:
     """A mail bound to the case but not trusted: `role` is whom it may be from, None where nothing says."""
 
@@ -286,7 +289,7 @@ class Suggested:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """How a named person decided. `final_at` is None while it can still be undone."""
 
@@ -298,7 +301,11 @@ class Outcome:
     final_at: datetime | None = None
 
 
-@dataclass(frozen=True)  # Without slots: see `values.replace`.
+_WORKER_FIRST = (Role.WORKER, Role.CLIENT)
+_CLIENT_FIRST = (Role.CLIENT, Role.WORKER)
+
+
+@dataclass(frozen=True)
 class Case:
     """One dispute. `number` is 1042 for `D-1042`; `version` counts the decisions on it.
 
@@ -355,8 +362,7 @@ class Case:
     @property
     def sides(self) -> tuple[Role, Role]:
         """Both parties, the opener first (the worker, while nobody knows who opened)."""
-        first = self.opener or Role.WORKER
-        return (first, first.other)
+        return _CLIENT_FIRST if self.opener is Role.CLIENT else _WORKER_FIRST
 
     def party(self, role: Role) -> Party:
         return self.worker if role is Role.WORKER else self.client
@@ -372,19 +378,22 @@ class Case:
 
     def wanted_from(self, role: Role) -> tuple[Item, ...]:
         """The items this party still owes, in the order of asking."""
-        return tuple(item for item in self.items if item.role is role and item.wanted)
+        return tuple([item for item in self.items if item.role is role and item.wanted])
 
     def clock(self, who: Who, *whats: What) -> Clock | None:
         """The party's clock of these kinds, if one runs. There is at most one a kind and party."""
-        return next((c for c in self.clocks if c.who is who and c.what in whats), None)
+        for clock in self.clocks:
+            if clock.who is who and clock.what in whats:
+                return clock
+        return None
 
-    def without_clocks(self, stops: Callable[[Clock], bool]) -> "Case":
-        left = tuple(c for c in self.clocks if not stops(c))
-        return self if len(left) == len(self.clocks) else replace(self, clocks=left)
+    def runs(self, *topics: Topic) -> bool:
+        """Whether a clock about any of these runs or stands."""
+        return any(clock.topic in topics for clock in self.clocks)
 
     def held(self, role: Role) -> tuple[Hold, ...]:
         """The holds that keep letters to this party back."""
-        return tuple(hold for hold in self.holds if role in hold.roles and hold.silences)
+        return tuple([hold for hold in self.holds if role in hold.roles and hold.silences])
 
     def has_hold(self, hold_id: str) -> bool:
         return any(hold.id == hold_id for hold in self.holds)

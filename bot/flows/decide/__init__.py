@@ -76,6 +76,8 @@ def decide(case: Case, event: Event, now: datetime, policy: Policy) -> Decision:
 
 def _take(turn: Turn, fact: Fact) -> None:  # noqa: PLR0915 - one line for each fact of the closed set.
     match fact:
+        case ClockDue():
+            clocks.due(turn, fact)
         case CaseOpened():
             said.opened(turn, fact)
         case PartyWrote():
@@ -93,8 +95,6 @@ def _take(turn: Turn, fact: Fact) -> None:  # noqa: PLR0915 - one line for each 
             said.bounced(turn, fact)
         case Sorted():
             staff.sorted_by_person(turn, fact)
-        case ClockDue():
-            clocks.due(turn, fact)
         case TimeLost():
             clocks.lost(turn, fact)
         case LetterLate():

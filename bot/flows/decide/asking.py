@@ -6,7 +6,7 @@ Source: policy `[request]`. A ladder is armed by its letter; the dates it announ
 from datetime import datetime
 
 from bot.flows.case import Clock, Item, ItemState, Role, Topic, What, Who
-from bot.flows.decide.turn import Facts, Turn
+from bot.flows.decide.turn import WHO, Facts, Turn
 from bot.flows.effects import Because, Sending
 from bot.flows.values import replace
 
@@ -19,7 +19,7 @@ def ask(turn: Turn, role: Role, name: str, sending: Sending, facts: Facts | None
     """
     before = turn.ladder(role)
     turn.stop_ladder(role, "asked anew")
-    request, who = turn.policy.request, Who(role)
+    request, who = turn.policy.request, WHO[role]
     deadline_at, end_at = (before.deadline_at, before.end_at) if before else (None, None)
     if turn.case.held(role):
         turn.start(wait(who, Topic.REQUEST, turn.now, deadline_at, end_at))
@@ -100,13 +100,13 @@ def final(turn: Turn, clock: Clock, role: Role) -> None:
         Because(_still_missing(turn, role), "request.end"),
     )
     request = clock.last_letter if clock.what is What.LAPSE else clock.letter
-    turn.stop(lambda other: other is clock)
+    turn.stop(clock)
     turn.start(replace(clock, what=What.LAPSE, due_at=end, end_at=end, letter=number, last_letter=request, step=0))
 
 
 def step_back(turn: Turn, clock: Clock) -> None:
     """The final notice did not leave and a hold stands: it is due again when the hold ends."""
-    turn.stop(lambda other: other is clock)
+    turn.stop(clock)
     turn.start(replace(clock, what=What.FINAL, due_at=turn.now, letter=clock.last_letter, last_letter=None))
 
 
@@ -132,7 +132,9 @@ def _rung(turn: Turn, role: Role, clock: Clock) -> Clock:
     """The clock at its next rung: a reminder while there are any before the deadline, then the final notice."""
     reminders = turn.policy.request.remind
     deadline = clock.deadline_at or clock.due_at
-    turn.stop(lambda other: other.who is clock.who and other.what in (What.REMIND, What.FINAL))
+    before = turn.ladder(role)
+    if before and before.what is not What.LAPSE:
+        turn.stop(before)
     if clock.step < len(reminders) and clock.asked_at:
         due = max(turn.after(role, reminders[clock.step], clock.asked_at), turn.now)
         if due < deadline:

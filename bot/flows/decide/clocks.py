@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from bot.flows.case import LADDER, Clock, Closing, Impasse, Kind, Role, Stage, Topic, What, Who
 from bot.flows.decide import stages
 from bot.flows.decide.asking import climb, final, named, remind, step_back
-from bot.flows.decide.turn import Facts, Turn, pushed
+from bot.flows.decide.turn import ROLE, WHO, Facts, Turn, pushed
 from bot.flows.effects import Because, Sending
 from bot.flows.events import ClockDue, LetterFailed, LetterLate, LetterSettled, TimeLost
 from bot.flows.values import replace
@@ -16,13 +16,13 @@ NEWS = frozenset({"impasse", "extended_other", "settled_question", "status", "an
 
 def due(turn: Turn, fact: ClockDue) -> None:
     """A clock came due. One that was stopped, held or moved meanwhile is only noted."""
-    clock = next((c for c in turn.case.clocks if (c.who, c.what, c.topic) == (fact.who, fact.what, fact.topic)), None)
+    clock = turn.running(fact.who, fact.what, fact.topic)
     if clock is None or clock.due_at != fact.due_at or clock.held_by:
         turn.because = Because("A clock came due that no longer runs.")
     elif clock.who is Who.STAFF:
         _due_for_staff(turn, clock)
     else:
-        _due_for_party(turn, clock, Role(clock.who))
+        _due_for_party(turn, clock, ROLE[clock.who])
 
 
 def _due_for_party(turn: Turn, clock: Clock, role: Role) -> None:
@@ -59,7 +59,7 @@ def _time_to_agree(turn: Turn, clock: Clock, role: Role) -> None:
     theirs = turn.ladder(role.other)
     if theirs and theirs.topic is Topic.COMMENT:
         turn.say(f"The {role}'s time to comment is over; the {role.other} still has time.", "talks.comment")
-        turn.stop(lambda other: other is clock)
+        turn.stop(clock)
         return
     turn.say("The time to comment is over; both sides are asked whether they agree.", "talks.agree")
     for side in turn.case.sides:
@@ -68,7 +68,7 @@ def _time_to_agree(turn: Turn, clock: Clock, role: Role) -> None:
 
 def _time_is_over(turn: Turn, clock: Clock, role: Role) -> None:
     """A side's time to agree is over; an impasse is proposed when nobody has any left."""
-    turn.stop(lambda other: other is clock)
+    turn.stop(clock)
     if turn.ladder(role.other):
         turn.say(f"The {role}'s time to agree is over; the {role.other} still has time.", "talks.agree")
     else:
@@ -87,7 +87,7 @@ def _lapse(turn: Turn, role: Role) -> None:
 
 
 def _pause_over(turn: Turn, clock: Clock, text: str) -> None:
-    turn.stop(lambda other: other is clock)
+    turn.stop(clock)
     not_before = turn.case.not_before
     if stages.needs_person(turn.case, turn.policy):
         turn.say(f"{text} A person has to send the notice.", "notice.person")
@@ -101,7 +101,7 @@ def _pause_over(turn: Turn, clock: Clock, text: str) -> None:
 
 def _close(turn: Turn, clock: Clock, role: Role) -> None:
     """A side's time to object to a closing is over; the case closes when that of both is."""
-    turn.stop(lambda other: other is clock)
+    turn.stop(clock)
     if any(other.topic is Topic.CLOSING for other in turn.case.clocks):
         turn.say(f"The {role} did not object to the closing; the {role.other} still has time.", "limits.close_after")
     else:
@@ -115,7 +115,7 @@ def _status(turn: Turn, clock: Clock, role: Role) -> None:
 
     Source: policy `[status]`.
     """
-    turn.stop(lambda other: other is clock)
+    turn.stop(clock)
     turn.cancel((clock.last_letter,), "a newer line says how it stands")
     party = turn.case.party(role)
     turn.change_party(replace(party, statuses=party.statuses + 1))
@@ -140,7 +140,7 @@ def say_status(turn: Turn, role: Role) -> None:
     }
     number = turn.write("status", role, Sending.UNASKED, facts)
     told = turn.case.party(role).told
-    turn.start(Clock(Who(role), What.STATUS, Topic.STATUS, next_at, told, last_letter=number))
+    turn.start(Clock(WHO[role], What.STATUS, Topic.STATUS, next_at, told, last_letter=number))
 
 
 def next_status(turn: Turn, role: Role, start: datetime) -> datetime:
@@ -152,7 +152,7 @@ def next_status(turn: Turn, role: Role, start: datetime) -> datetime:
 
 
 def _due_for_staff(turn: Turn, clock: Clock) -> None:
-    turn.stop(lambda other: other is clock)
+    turn.stop(clock)
     match clock.topic:
         case Topic.OUTCOME:
             turn.say("The outcome has gone to both sides.", "limits.undo")
@@ -195,7 +195,7 @@ def lost(turn: Turn, fact: TimeLost) -> None:
     for clock in turn.case.clocks:
         if clock.who is Who.STAFF or clock.held_by:
             continue
-        role = Role(clock.who)
+        role = ROLE[clock.who]
         calendar = turn.calendar(role)
         worked = calendar.working_between(fact.since, fact.until)
         if worked <= timedelta(0):
@@ -261,7 +261,7 @@ def _armed_by_letter_to(clock: Clock, role: Role) -> bool:
     """Whether a clock may be armed by a letter to this party: the notice's pause is announced to the other side."""
     if clock.topic in (Topic.NOTICE, Topic.SLEEP):
         return True
-    return clock.who is Who(role) and clock.topic is not Topic.STATUS
+    return clock.who is WHO[role] and clock.topic is not Topic.STATUS
 
 
 def _announce_again(turn: Turn, clock: Clock, role: Role) -> None:

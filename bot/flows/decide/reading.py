@@ -19,7 +19,7 @@ from bot.flows.case import (
     Who,
 )
 from bot.flows.decide import stages
-from bot.flows.decide.turn import Turn, morning_after
+from bot.flows.decide.turn import ROLE, Turn, morning_after
 from bot.flows.events import ItemFound, Listing, MailFacts
 from bot.flows.mail import Verdict
 from bot.flows.values import replace
@@ -258,5 +258,5 @@ def _danger(turn: Turn, role: Role | None, why: str) -> None:
     if turn.case.stage is Stage.REVIEW:
         stages.take_back_outcome(turn, why)
     for clock in turn.case.clocks:
-        if clock.topic is Topic.COMMENT and Role(clock.who) in held and clock.asked_at and clock.asked_at > turn.now:
+        if clock.topic is Topic.COMMENT and ROLE[clock.who] in held and clock.asked_at and clock.asked_at > turn.now:
             stages.take_back_release(turn, clock)

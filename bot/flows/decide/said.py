@@ -12,13 +12,12 @@ from bot.flows.case import (
     Suggested,
     Topic,
     What,
-    Who,
     requirements,
 )
 from bot.flows.decide import stages
 from bot.flows.decide.asking import named
 from bot.flows.decide.reading import DANGER, may_be_the_answer, mind_flags, take_in
-from bot.flows.decide.turn import SUBJECTS, Facts, Refused, Turn, morning_after
+from bot.flows.decide.turn import SUBJECTS, WHO, Facts, Refused, Turn, morning_after
 from bot.flows.events import CaseOpened, LetterBounced, MailFacts, MailSuggested, PartyAway, PartyWrote
 from bot.flows.mail import Verdict
 from bot.flows.values import replace
@@ -291,7 +290,7 @@ def away(turn: Turn, fact: PartyAway) -> None:
         "limits.out_of_office_max",
     )
     turn.hold(Hold(f"away:{role}", (role,), f"Out of office until {fact.returns_on:%Y-%m-%d}.", turn.now, "rule"))
-    turn.start(Clock(Who(role), What.WAKE, Topic.AWAY, until))
+    turn.start(Clock(WHO[role], What.WAKE, Topic.AWAY, until))
 
 
 def bounced(turn: Turn, fact: LetterBounced) -> None:

@@ -22,7 +22,7 @@ from bot.flows.case import Outcome as RecordedOutcome
 from bot.flows.decide import regroup, stages
 from bot.flows.decide.asking import extend
 from bot.flows.decide.reading import DANGER, accept_ids, consult, doubt, find_items, forget_assignment, leave_time
-from bot.flows.decide.turn import SUBJECTS, Facts, Refused, Turn
+from bot.flows.decide.turn import ROLE, SUBJECTS, Facts, Refused, Turn
 from bot.flows.effects import Sending
 from bot.flows.events import (
     ContactSet,
@@ -71,7 +71,7 @@ def sorted_by_person(turn: Turn, fact: Sorted) -> None:
     turn.say(f"{fact.by} sorted it as a {fact.kind} dispute opened by the {fact.opener}.")
     turn.case = replace(turn.case, kind=fact.kind, opener=fact.opener, subject=SUBJECTS[fact.kind], receipted=False)
     turn.case = replace(turn.case, stage=Stage.GATHERING)
-    turn.stop(lambda clock: clock.topic in (Topic.NOTICE, Topic.SLEEP))
+    turn.stop_about(Topic.NOTICE, Topic.SLEEP)
     had = {(item.role, item.name): item for item in turn.case.items}
     items = tuple(had.get((item.role, item.name), item) for item in requirements(fact.kind, fact.opener))
     doubts = tuple(code for code in turn.case.doubts if code != "kind")
@@ -170,7 +170,7 @@ def _say_at_new_address(turn: Turn, role: Role) -> None:
         turn.case = replace(turn.case, noticed_at=None)
     case = turn.case
     ladder = turn.ladder(role)
-    closing = next((c for c in case.clocks if c.topic is Topic.CLOSING and Role(c.who) is role), None)
+    closing = next((c for c in case.clocks if c.topic is Topic.CLOSING and ROLE[c.who] is role), None)
     if closing:
         stages.say_closing_again(turn, closing, role)
     elif ladder:

@@ -21,7 +21,7 @@ from bot.flows.case import (
     Who,
 )
 from bot.flows.decide.asking import ask, named
-from bot.flows.decide.turn import Facts, Turn
+from bot.flows.decide.turn import WHO, Facts, Turn
 from bot.flows.effects import Sending
 from bot.flows.policy import NoticePerson, Policy
 from bot.flows.values import replace
@@ -69,12 +69,12 @@ def announce(turn: Turn) -> None:
     turn.case = replace(turn.case, receipted=True)
     if not to_accept and (asleep or not by_person):
         what, topic = (What.WAKE, Topic.SLEEP) if asleep else (What.SEND_NOTICE, Topic.NOTICE)
-        turn.start(Clock(Who(other), what, topic, notice_on, number))
+        turn.start(Clock(WHO[other], what, topic, notice_on, number))
 
 
 def announce_again(turn: Turn) -> None:
     """notice → gathering: the opener does not know of the notice. It is announced anew, now or when a hold ends."""
-    turn.stop(lambda clock: clock.topic in (Topic.NOTICE, Topic.SLEEP))
+    turn.stop_about(Topic.NOTICE, Topic.SLEEP)
     turn.case = replace(turn.case, stage=Stage.GATHERING)
     carry_on(turn)
 
@@ -138,7 +138,7 @@ def ask_rest(turn: Turn, role: Role) -> None:
     leaves = turn.leaves(role, Sending.UNASKED)
     until = turn.after(role, turn.policy.limits.partial, leaves)
     turn.stop_ladder(role, "asked anew")
-    clock = Clock(Who(role), What.LAPSE, Topic.PARTIAL, until, None, leaves, 0, until, until)
+    clock = Clock(WHO[role], What.LAPSE, Topic.PARTIAL, until, None, leaves, 0, until, until)
     if not turn.case.held(role):
         missing = named(turn.case.wanted_from(role))
         facts: Facts = {"missing": missing, "reason": reason, "deadline": until, "end": until}
@@ -165,7 +165,7 @@ def release(turn: Turn, role: Role, number: int, by: str) -> None:
     }
     letter = turn.write("release", role, Sending.PERSON, facts)
     turn.start(
-        Clock(Who(role), What.FINAL, Topic.COMMENT, comment_until, letter, leaves, 0, comment_until, agree_until)
+        Clock(WHO[role], What.FINAL, Topic.COMMENT, comment_until, letter, leaves, 0, comment_until, agree_until)
     )
     _note_release(turn, number, letter, by)
 
@@ -184,7 +184,7 @@ def _note_release(turn: Turn, number: int, letter: int | None, by: str) -> None:
 def take_back_release(turn: Turn, clock: Clock) -> None:
     """A statement that has not left is not released; staff are asked again."""
     turn.cancel((clock.letter,), "the release was taken back")
-    turn.stop(lambda other: other is clock)
+    turn.stop(clock)
     for statement in turn.case.statements:
         if statement.letter is not None and statement.letter == clock.letter:
             _note_release(turn, statement.number, None, "")
@@ -199,7 +199,7 @@ def ask_to_agree(turn: Turn, role: Role) -> None:
     if before and before.end_at:
         until = max(until, before.end_at)
     turn.stop_ladder(role, "the time to agree began")
-    clock = Clock(Who(role), What.LAPSE, Topic.AGREE, until, None, leaves, 0, until, until)
+    clock = Clock(WHO[role], What.LAPSE, Topic.AGREE, until, None, leaves, 0, until, until)
     if not turn.case.held(role):
         clock = replace(clock, letter=turn.write("agree", role, Sending.UNASKED, {"agree_until": until}))
     turn.start(clock)
@@ -246,7 +246,7 @@ def take_back_outcome(turn: Turn, why: str) -> None:
     if outcome is None:
         return
     turn.cancel(outcome.letters, why)
-    turn.stop(lambda clock: clock.topic is Topic.OUTCOME)
+    turn.stop_about(Topic.OUTCOME)
     reviewers = tuple(name for name in turn.case.reviewers if name != outcome.by)
     turn.case = replace(turn.case, outcome=None, reviewers=reviewers)
 
@@ -263,7 +263,7 @@ def resolve(turn: Turn) -> None:
 def reconsider(turn: Turn, role: Role) -> None:
     """resolved → review, once: another person looks at what is new."""
     turn.go(Stage.REVIEW)
-    turn.stop(lambda clock: clock.topic is Topic.WINDOW)
+    turn.stop_about(Topic.WINDOW)
     turn.case = replace(turn.case, reconsidered=True, owner=None, closed=None, left=None, outcome=None)
     turn.answer("reconsideration", role)
 
@@ -292,7 +292,7 @@ def say_closing_again(turn: Turn, clock: Clock, role: Role) -> None:
 
     If it cannot be told now, the case closes when the other side has been; and if nobody has, it stays open.
     """
-    turn.stop(lambda other: other is clock)
+    turn.stop(clock)
     if any(hold.id != "closing" for hold in turn.case.held(role)):
         turn.change_party(replace(turn.case.party(role), unsaid=True))
         if not any(other.topic is Topic.CLOSING for other in turn.case.clocks):
@@ -309,14 +309,14 @@ def _closes_on(turn: Turn, role: Role) -> datetime:
 def _say_closing(turn: Turn, role: Role, closes_on: datetime) -> None:
     facts: Facts = {"how": str(turn.case.closing), "closes_on": closes_on}
     number = turn.write("closing", role, turn.sending(role), facts)
-    turn.start(Clock(Who(role), What.WAKE, Topic.CLOSING, closes_on, number))
+    turn.start(Clock(WHO[role], What.WAKE, Topic.CLOSING, closes_on, number))
 
 
 def keep_open(turn: Turn) -> None:
     """Somebody answered an offered closing: the case goes on where it was, with the time given back."""
     letters = [clock.letter for clock in turn.case.clocks if clock.topic is Topic.CLOSING]
     turn.cancel(letters, "the case stays open")
-    turn.stop(lambda clock: clock.topic is Topic.CLOSING)
+    turn.stop_about(Topic.CLOSING)
     turn.case = replace(turn.case, closing=None)
     turn.resume("closing")
 

@@ -3,7 +3,7 @@
 Only `decide` makes a Turn, and only for the length of one call, so to everybody else deciding stays a pure function.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
 from bot.flows.calendar import Calendar, Span
@@ -44,6 +44,7 @@ DATED = frozenset(
 """Letters whose dates count from when they may leave: unsent for too long, they are cancelled and decided anew."""
 
 WHO = {Role.WORKER: Who.WORKER, Role.CLIENT: Who.CLIENT}
+ROLE = {who: role for role, who in WHO.items()}
 
 Facts = dict[str, Value]
 
@@ -131,7 +132,7 @@ class Turn:
             sending = Sending.UNASKED
         number = self.case.letters + 1
         not_before = self.leaves(role, sending)
-        facts = {**self._common(role), **(facts or {})}
+        facts = self._common(role) | (facts or {})
         dated = name in DATED and not facts.get("notice_by_person")
         self.effects.append(
             Letter(
@@ -239,19 +240,29 @@ class Turn:
 
     def start(self, clock: Clock) -> None:
         """Start a clock, in place of one of the same sort; one that stands under a hold starts held."""
-        same = (clock.who, clock.what, clock.topic)
-        holds = tuple(hold.id for hold in self.case.holds if stops(hold, clock))
+        holds = tuple([hold.id for hold in self.case.holds if stops(hold, clock)])
         if holds or clock.held_by:
             clock = replace(clock, held_by=holds, held_since=self.now if holds else None)
-        others = [other for other in self.case.clocks if (other.who, other.what, other.topic) != same]
+        same = self.running(clock.who, clock.what, clock.topic)
+        others = [other for other in self.case.clocks if other is not same]
         self.case = replace(self.case, clocks=(*others, clock))
 
     def swap(self, old: Clock, new: Clock) -> None:
         """Change a running clock in its place; holds on it stay as they are."""
         self.case = replace(self.case, clocks=tuple(new if clock is old else clock for clock in self.case.clocks))
 
-    def stop(self, which: Callable[[Clock], bool]) -> None:
-        self.case = self.case.without_clocks(which)
+    def stop(self, clock: Clock) -> None:
+        self.case = replace(self.case, clocks=tuple([other for other in self.case.clocks if other is not clock]))
+
+    def stop_about(self, *topics: Topic) -> None:
+        self.case = replace(self.case, clocks=tuple([c for c in self.case.clocks if c.topic not in topics]))
+
+    def running(self, who: Who, what: What, topic: Topic) -> Clock | None:
+        """The clock of this sort; there is at most one."""
+        for clock in self.case.clocks:
+            if clock.who is who and clock.what is what and clock.topic is topic:
+                return clock
+        return None
 
     def ladder(self, role: Role) -> Clock | None:
         who = WHO[role]
@@ -270,7 +281,7 @@ class Turn:
             return
         unsent = clock.asked_at is not None and clock.asked_at > self.now and clock.topic is not Topic.COMMENT
         self.cancel((clock.letter if unsent else None, clock.last_letter), why)
-        self.stop(lambda other: other is clock)
+        self.stop(clock)
         if clock.letter and unsent:
             self.forget(clock.letter)
 
@@ -312,7 +323,7 @@ class Turn:
         left = tuple(held for held in clock.held_by if held != hold_id)
         if left or clock.held_since is None:
             return replace(clock, held_by=left)
-        calendar = self.calendar(None if clock.who is Who.STAFF else Role(clock.who))
+        calendar = self.calendar(None if clock.who is Who.STAFF else ROLE[clock.who])
         stood = calendar.working_between(clock.held_since, self.now)
         return replace(pushed(clock, calendar, clock.held_since, stood), held_by=(), held_since=None)
 
@@ -333,7 +344,7 @@ def _counted_anew(party: Party) -> Party:
 
 def stops(hold: Hold, clock: Clock) -> bool:
     """Whether a hold stops a clock."""
-    if clock.who is Who.STAFF or Role(clock.who) not in hold.roles:
+    if clock.who is Who.STAFF or ROLE[clock.who] not in hold.roles:
         return False
     return clock.what is What.LAPSE if hold.id.startswith("subject:") else clock.topic in HOLDABLE
 

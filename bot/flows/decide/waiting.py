@@ -1,10 +1,12 @@
 """After each decision: what now waits for staff, and the clocks that follow from that and from the stage alone."""
 
+from datetime import datetime
+
 from bot.flows.case import Case, Clock, ItemState, Provenance, Role, Stage, Topic, Wait, What, Who
 from bot.flows.decide import stages
 from bot.flows.decide.clocks import next_status, say_status
 from bot.flows.decide.reading import doubts_in_words
-from bot.flows.decide.turn import Turn
+from bot.flows.decide.turn import WHO, Turn
 from bot.flows.effects import Sending
 from bot.flows.values import replace
 
@@ -15,6 +17,8 @@ DIGEST = 2
 """From this step on the staff ladder speaks in the daily digest."""
 
 OVER = (Stage.RESOLVED, Stage.CLOSED)
+QUIET = (Stage.SORTING, *OVER)
+"""Stages in which nobody is told how it stands."""
 
 
 def arrange(turn: Turn) -> None:
@@ -22,8 +26,10 @@ def arrange(turn: Turn) -> None:
     stages.carry_on(turn)
     _arrange_waits(turn)
     for role in turn.case.sides:
-        turn.note_first(role)
-        _make_up(turn, role)
+        if turn.taken_back:
+            turn.note_first(role)
+        if turn.case.party(role).unsaid:
+            _make_up(turn, role)
         _arrange_status_clock(turn, role)
     _arrange_staff_clock(turn)
 
@@ -31,14 +37,13 @@ def arrange(turn: Turn) -> None:
 def waiting(case: Case) -> dict[str, str]:
     """What waits for staff as the case stands: a stable name, and plain words."""
     found: dict[str, str] = {}
-    topics = {clock.topic for clock in case.clocks}
     match case.stage:
         case Stage.SORTING:
             found["sorting"] = "Say what this is: rating, payment, another case, or no dispute."
-        case Stage.NOTICE if not topics & {Topic.NOTICE, Topic.SLEEP} and not case.closing:
+        case Stage.NOTICE if not case.runs(Topic.NOTICE, Topic.SLEEP) and not case.closing:
             doubts = doubts_in_words(case)
             found["notice"] = f"Look at the notice to the {case.respondent} and send it{doubts and ': '}{doubts}."
-        case Stage.TALKS if not topics & {Topic.COMMENT, Topic.AGREE} and not case.closing:
+        case Stage.TALKS if not case.runs(Topic.COMMENT, Topic.AGREE) and not case.closing:
             found["release"] = "Release statements to the other side, or skip the talks."
         case Stage.IMPASSE:
             found["impasse"] = f"Confirm the impasse: {(case.impasse or '').replace('_', ' ')}."
@@ -63,11 +68,22 @@ def waiting(case: Case) -> dict[str, str]:
 
 def _arrange_waits(turn: Turn) -> None:
     """Keep since when each thing has waited, and what was noted for as long as it can still be done."""
-    since = {wait.about: wait.since for wait in turn.case.waits}
-    derived = tuple(Wait(about, text, since.get(about, turn.now)) for about, text in waiting(turn.case).items())
-    noted = tuple(wait for wait in turn.case.waits if wait.about.startswith(NOTED) and _possible(turn, wait.about))
-    if (*derived, *noted) != turn.case.waits:
-        turn.case = replace(turn.case, waits=(*derived, *noted))
+    before = turn.case.waits
+    found = waiting(turn.case)
+    if not before and not found:
+        return
+    known = {wait.about: wait for wait in before}
+    waits = [_since(known.get(about), about, text, turn.now) for about, text in found.items()]
+    waits += [wait for wait in before if wait.about.startswith(NOTED) and _possible(turn, wait.about)]
+    if tuple(waits) != before:
+        turn.case = replace(turn.case, waits=tuple(waits))
+
+
+def _since(known: Wait | None, about: str, text: str, now: datetime) -> Wait:
+    """The wait as it was known, or from now on."""
+    if known is None:
+        return Wait(about, text, now)
+    return known if known.text == text else replace(known, text=text)
 
 
 def _possible(turn: Turn, about: str) -> bool:
@@ -87,9 +103,8 @@ def _possible(turn: Turn, about: str) -> bool:
 
 def _make_up(turn: Turn, role: Role) -> None:
     """News that a hold kept back is made up for by a status line."""
-    party = turn.case.party(role)
     quiet = turn.case.stage in (Stage.SORTING, Stage.CLOSED) or turn.case.held(role)
-    if party.unsaid and party.address and not quiet:
+    if turn.case.party(role).address and not quiet:
         say_status(turn, role)
 
 
@@ -101,7 +116,7 @@ def _arrange_staff_clock(turn: Turn) -> None:
     clock = turn.case.clock(Who.STAFF, What.NUDGE)
     if not turn.case.waits:
         if clock:
-            turn.stop(lambda other: other is clock)
+            turn.stop(clock)
         return
     danger = turn.case.has_hold("danger")
     if clock and all(wait.since < turn.now for wait in turn.case.waits):
@@ -117,13 +132,13 @@ def _arrange_status_clock(turn: Turn, role: Role) -> None:
     The clock is armed by the first letter that the party got.
     """
     case, party = turn.case, turn.case.party(role)
-    clock = case.clock(Who(role), What.STATUS)
-    quiet = case.stage in (Stage.SORTING, *OVER) or case.closing or turn.ladder(role)
-    if quiet or not party.reached or party.address is None:
+    clock = case.clock(WHO[role], What.STATUS)
+    quiet = case.stage in QUIET or case.closing or turn.ladder(role)
+    if quiet or party.told is None or party.address is None:
         if clock:
-            turn.stop(lambda other: other is clock)
+            turn.stop(clock)
     elif clock is None:
         due_at = next_status(turn, role, turn.leaves(role, Sending.UNASKED))
-        turn.start(Clock(Who(role), What.STATUS, Topic.STATUS, due_at, party.told))
+        turn.start(Clock(WHO[role], What.STATUS, Topic.STATUS, due_at, party.told))
     elif clock.letter != party.told:
         turn.swap(clock, replace(clock, letter=party.told))
