@@ -55,7 +55,7 @@ coverage: .venv/.stamp ## the default suite with branch coverage; the core's hea
 	@$(BIN)/coverage erase
 	@$(PYTEST) $(PARALLEL) --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report
-	@$(BIN)/coverage report --fail-under=100 --include='bot/flows/decide*,bot/flows/case.py,bot/flows/calendar.py'
+	@$(BIN)/coverage report --fail-under=100 --include='bot/flows/decide/*,bot/flows/case.py,bot/flows/calendar.py'
 
 mutants: .venv/.stamp ## every small change to the core's heart, one at a time: which does no test see? (half an hour)
 	@$(BIN)/mutmut run --max-children $(JOBS) $(ARGS)
