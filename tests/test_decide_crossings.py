@@ -117,6 +117,19 @@ def test_words_relayed_do_not_displace_those_the_client_wrote_itself() -> None:
     assert (item.state, item.provenance) == (ItemState.RECEIVED, Provenance.DIRECT)
 
 
+def test_what_the_worker_owes_no_other_brings() -> None:
+    play = Play()
+    play.opens(None, kind_confidence=0.4, assignment_ids=(ID,), listings=(LISTING,))
+    play.happen(HoldPlaced("U1", (WORKER, CLIENT), "Call first."))
+    play.happen(Sorted("U1", Kind.RATING, WORKER))
+    play.writes(CLIENT, "They wrote to me: it was good work.", items=found(ItemName.WORKER_EXPLANATION))
+    play.happen(HoldEnded("U1"))
+    play.wait("1 business day")
+    assert play.last(WORKER).name == "receipt"
+    assert play.last(WORKER).facts["missing"] == ("worker_explanation",)
+    assert play.case.statements[-1].provenance is Provenance.RELAYED
+
+
 def test_an_answer_that_came_before_the_notice_makes_it_unnecessary() -> None:
     play = complete(Kind.PAYMENT)
     play.writes(CLIENT, "We pay on Friday.", items=found(ItemName.ANSWER))

@@ -58,12 +58,14 @@ def take_in(turn: Turn, role: Role, mail: MailFacts) -> None:
 def find_items(turn: Turn, role: Role, mail: MailFacts) -> None:
     """Mark what the mail brings. Below `accept_above` an item waits for staff; a relayed one always does.
 
-    The other side's words, relayed, count for as long as it has not been asked and has not written itself.
+    The opener may bring the other side's words, too: they count while that side has not been asked and has not written
+    itself. What the opener owes, only the opener brings.
     Source: policy `[triage] accept_above`.
     """
     for found in mail.items:
         item = turn.case.item(found.name)
-        if item and not item.settled and (item.role is role or _may_be_relayed(item)):
+        relays = role is turn.case.opener and item is not None and _may_be_relayed(item)
+        if item and not item.settled and (item.role is role or relays):
             turn.change_items((_received(turn, item, found, role, mail),))
     if mail.assignment_ids:
         accept_ids(turn, mail.mail_id)
