@@ -210,7 +210,7 @@ def _add_looking(add: Add) -> None:
         "show the letters with sample facts, as they would leave",
         "Without a name it lists them. Reads PARLEY_TEMPLATES and PARLEY_POLICY.",
     )
-    letters_command.add_argument("name", nargs="?", help="a letter, such as notice")
+    letters_command.add_argument("name", metavar="NAME", nargs="?", help="a letter, such as notice")
     letters_command.add_argument(
         "--html", metavar="DIR", type=Path, help="write every sample as an HTML file to this folder"
     )
@@ -748,6 +748,7 @@ def simulate(given: argparse.Namespace) -> int:
     ):
         _print_table(("", *heads), [(name, *cells) for name, cells in shown])
         print()
+    print(table.AVERAGES)
     return OK
 
 

@@ -19,6 +19,11 @@ from bot.storage.events import Recorded
 from bot.storage.outbox import OutboxRow, OutState
 from bot.storage.store import Tx
 
+CHECK = (
+    "This page shows the pack that was written as JSON in the same moment. The SHA-256 of that JSON, without its own "
+    "<code>sha256</code>, keys sorted, without spaces, in UTF-8:"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -195,11 +200,11 @@ def page(found: dict[str, object], policy: Policy) -> str:
         f"<p>{escape(about)}</p>",
         *drawn.statements(_rows(found["statements"])),
         table("What was needed", ("Item", "Of", "State", "Asked on"), drawn.items(_rows(found["items"]))),
-        table("What happened", ("When", "What"), drawn.timeline(_rows(found["timeline"]))),
-        table("Letters", heads, drawn.letters(letters)),
-        *drawn.texts(letters),
         *drawn.outcome(found["outcome"]),
-        f"<h2>How to check it</h2><p>SHA-256 of the whole: <small>{escape(str(found['sha256']))}</small></p>",
+        table("What happened", ("When", "What"), drawn.timeline(_rows(found["timeline"])), "dated"),
+        table("Letters", heads, drawn.letters(letters)),
+        f"<h2>How to check it</h2><p>{CHECK} <small>{escape(str(found['sha256']))}</small></p>",
+        *drawn.texts(letters),
     ]
     return sheet(title, parts)
 
@@ -262,11 +267,13 @@ class _Drawn:
         ]
 
     def texts(self, rows: Sequence[dict[str, object]]) -> Iterator[str]:
+        if rows:
+            yield "<h2>The letters in full</h2>"
         for row in rows:
             title = f"Letter {row['number']} to the {row['to']}: {row['subject']}"
             hashed = f"<small>SHA-256 {row['sha256']}</small>"
             words = f"<div class='words'>{escape(str(row['text']))}</div>"
-            yield f"<div class='statement'><h3>{escape(title)}</h3>{words}{hashed}</div>"
+            yield f"<div class='statement letter'><h3>{escape(title)}</h3>{words}{hashed}</div>"
 
     def outcome(self, found: object) -> Iterator[str]:
         yield "<h2>Outcome</h2>"

@@ -16,7 +16,12 @@ svg { width: 100%; height: auto; } p { color: #5b6475; } figure { margin: 12px 0
 .statement { border-left: 4px solid #d9dde5; padding-left: 10px; margin: 10px 0; }
 .words { white-space: pre-wrap; overflow-wrap: anywhere; color: #1d2433; margin: 4px 0; }
 small { color: #5b6475; overflow-wrap: anywhere; }
-@media print { body { margin: 0; max-width: none; font-size: 11pt; } h2, h3 { break-after: avoid; } }
+.dated td:first-child { white-space: nowrap; }
+@media print {
+  body { margin: 0; max-width: none; font-size: 10.5pt; } h2, h3 { break-after: avoid; }
+  .letter { break-inside: auto; font-size: 9pt; line-height: 1.35; } .words { orphans: 4; widows: 4; }
+}
+@media (max-width: 480px) { .dated td:first-child { white-space: normal; } }
 """
 
 

@@ -13,10 +13,6 @@ from bot.reports.simulate import table as words
 from bot.reports.simulate.case import Figures
 
 COLOURS = ("#1f5fbf", "#c76a00")
-AVERAGES = (
-    "Averages over the cases in which that side was asked for something. Parties answer in their own time: a "
-    "difference here is not unequal treatment unless the other side’s habits were the same."
-)
 
 
 def page(names: Sequence[str], measured: Sequence[Measures], played: Sequence[Sequence[Figures]], note: str) -> str:
@@ -29,7 +25,7 @@ def page(names: Sequence[str], measured: Sequence[Measures], played: Sequence[Se
         f"<h2>How many letters a case takes</h2><figure>{_letters(names, played)}</figure>",
         table("How the cases ended", ("", *names), _flat(words.ended(measured)), figures),
         table("What each side was given", ("", *words.sides(names)), _flat(words.fairness(measured)), figures),
-        f"<p>{escape(AVERAGES)}</p>",
+        f"<p>{escape(words.AVERAGES)}</p>",
     ]
     return sheet(f"What {' and '.join(names)} would lead to", parts)
 

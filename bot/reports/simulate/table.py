@@ -8,6 +8,12 @@ from bot.reports.simulate import Fairness, Measures
 Row = tuple[str, tuple[str, ...]]
 """What is measured, and each policy's figure."""
 
+AVERAGES = (
+    "Averages over the cases in which that side was asked for something. Parties answer in their own time: a "
+    "difference here is not unequal treatment unless the other side’s habits were the same."
+)
+"""What stands below `fairness`."""
+
 
 def rows(measured: Sequence[Measures]) -> list[Row]:
     """What a policy costs and brings."""
