@@ -14,6 +14,7 @@ from bot.flows.events import (
     HoldEnded,
     HoldPlaced,
     ImpasseProposed,
+    ItemAccepted,
     ItemRejected,
     LetterBounced,
     LetterLate,
@@ -33,6 +34,7 @@ from tests.play import (
     ID,
     LISTING,
     MONDAY,
+    OWN,
     Play,
     at_impasse,
     complete,
@@ -493,6 +495,37 @@ def test_a_status_line_is_never_the_first_that_somebody_hears(verdict: Verdict) 
     play.opens(None, verdict=verdict)
     play.wait("5 business days")
     assert "status" not in play.got(WORKER)
+
+
+def test_who_would_first_have_heard_an_outcome_that_was_undone_hears_of_it_later_and_how_it_stands() -> None:
+    play = complete(Kind.RATING)
+    play.happen(HoldPlaced("U1", (WORKER, CLIENT), "Call first."))
+    play.happen(ItemAccepted("U1", OWN[CLIENT]))
+    play.happen(HoldEnded("U1"))
+    play.wait("1 business day")
+    assert play.at(Stage.REVIEW)
+    play.happen(OutcomeRecorded("U1", "kept", "Both sides were heard."))
+    play.happen(Undone("U1", None))
+    play.wait("4 business days")
+    assert play.got(CLIENT) == []
+    play.happen(OutcomeRecorded("U2", "changed", "Both sides were heard."))
+    play.wait("61 seconds")
+    assert play.got(CLIENT) == ["outcome"]
+    assert play.case.client.told == play.last(CLIENT).number
+
+
+def test_a_closing_that_nobody_heard_of_leaves_no_status_line_waiting_for_it() -> None:
+    play = Play()
+    play.complete_rating(listings=())
+    play.happen(Undone("U1", 1))
+    play.smtp = False
+    play.writes(WORKER, "Please close it.", intent="resolved")
+    play.writes(CLIENT, "What is this about?")
+    play.smtp = True
+    assert play.case.clock(Who.WORKER, What.STATUS) is None
+    play.writes(WORKER, "Then go on.")
+    play.wait("5 business days")
+    assert play.got(WORKER) == ["receipt", "filed", "status"]
 
 
 def test_a_payment_without_a_due_date_sleeps_for_nobody() -> None:

@@ -393,8 +393,7 @@ def undone(turn: Turn, fact: Undone) -> None:
     elif armed:
         raise Refused("This letter has left, or dates of the case rest on it: place a hold, or give more time.")
     else:
-        turn.cancel((fact.letter,), f"undone by {fact.by}")
-        turn.forget(fact.letter)
+        turn.take_back((fact.letter,), f"undone by {fact.by}")
 
 
 def _may_be_written_to(turn: Turn, role: Role) -> None:

@@ -194,6 +194,16 @@ class Turn:
             case Sending.PERSON:  # pragma: no branch - the last of a closed set.
                 return self.now + self.policy.limits.undo.elapsed
 
+    def take_back(self, letters: Iterable[int | None], why: str) -> None:
+        """Take letters back of which nothing takes the place: whose first one it was does not know of us yet.
+
+        If it has left after all, that party hears how it stands again after the next letter only.
+        """
+        numbers = [number for number in letters if number is not None]
+        self.cancel(numbers, why)
+        for number in numbers:
+            self.forget(number)
+
     def cancel(self, letters: Iterable[int | None], why: str) -> None:
         """Take letters back that have not left."""
         numbers = tuple(number for number in letters if number is not None)
