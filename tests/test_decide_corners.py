@@ -35,6 +35,7 @@ from tests.play import (
     LISTING,
     MONDAY,
     OWN,
+    POLICY,
     Play,
     at_impasse,
     complete,
@@ -526,6 +527,19 @@ def test_a_closing_that_nobody_heard_of_leaves_no_status_line_waiting_for_it() -
     play.writes(WORKER, "Then go on.")
     play.wait("5 business days")
     assert play.got(WORKER) == ["receipt", "filed", "status"]
+
+
+def test_a_zone_learned_with_a_mail_counts_for_the_letter_that_the_mail_leads_to() -> None:
+    play = Play()
+    play.opens(Kind.RATING, assignment_ids=(ID,))
+    play.writes(WORKER, "Please close it.", intent="resolved")
+    play.wait("3 business days")
+    assert play.at(Stage.CLOSED)
+    play.writes(CLIENT, "It is not settled.", listings=(replace(LISTING, worker_zone="America/Los_Angeles"),))
+    play.wait("1 business day")
+    request = play.last(WORKER)
+    assert request.name == "request"
+    assert POLICY.calendar("America/Los_Angeles").is_working(request.not_before)
 
 
 def test_a_payment_without_a_due_date_sleeps_for_nobody() -> None:

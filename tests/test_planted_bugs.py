@@ -74,8 +74,13 @@ BUGS: dict[str, tuple[str, str, str]] = {
     ),
     "unasked letters leave at any hour": (
         "turn.py",
-        "return max(self.event.free.of(role), self.now)",
-        "return self.now",
+        "free = max(self.event.free.of(role), self.now)",
+        "free = self.now",
+    ),
+    "a zone learned with a mail does not count for the letter that follows": (
+        "turn.py",
+        "return free if zone == self.came.party(role).zone else self.calendar(role).next_working(free)",
+        "return free",
     ),
     "the worker is always the one who claims money": (
         "turn.py",
@@ -84,7 +89,7 @@ BUGS: dict[str, tuple[str, str, str]] = {
     ),
     "relayed words count as the other side's answer": (
         "reading.py",
-        "(item.role is role or _may_be_relayed(item))",
+        "(item.role is role or relays)",
         "True",
     ),
     "an unsure item is accepted by the machine": (

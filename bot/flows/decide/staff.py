@@ -393,7 +393,7 @@ def undone(turn: Turn, fact: Undone) -> None:
     elif armed:
         raise Refused("This letter has left, or dates of the case rest on it: place a hold, or give more time.")
     else:
-        turn.take_back((fact.letter,), f"undone by {fact.by}")
+        turn.cancel((fact.letter,), f"undone by {fact.by}", for_good=True)
 
 
 def _may_be_written_to(turn: Turn, role: Role) -> None:

@@ -183,7 +183,7 @@ def _note_release(turn: Turn, number: int, letter: int | None, by: str) -> None:
 
 def take_back_release(turn: Turn, clock: Clock) -> None:
     """A statement that has not left is not released; staff are asked again."""
-    turn.take_back((clock.letter,), "the release was taken back")
+    turn.cancel((clock.letter,), "the release was taken back", for_good=True)
     turn.stop(clock)
     for statement in turn.case.statements:
         if statement.letter is not None and statement.letter == clock.letter:
@@ -245,7 +245,7 @@ def take_back_outcome(turn: Turn, why: str) -> None:
     outcome = turn.case.outcome
     if outcome is None:
         return
-    turn.take_back(outcome.letters, why)
+    turn.cancel(outcome.letters, why, for_good=True)
     turn.stop_about(Topic.OUTCOME)
     reviewers = tuple(name for name in turn.case.reviewers if name != outcome.by)
     turn.case = replace(turn.case, outcome=None, reviewers=reviewers)
@@ -315,7 +315,7 @@ def _say_closing(turn: Turn, role: Role, closes_on: datetime) -> None:
 def keep_open(turn: Turn) -> None:
     """Somebody answered an offered closing: the case goes on where it was, with the time given back."""
     letters = [clock.letter for clock in turn.case.clocks if clock.topic is Topic.CLOSING]
-    turn.take_back(letters, "the case stays open")
+    turn.cancel(letters, "the case stays open", for_good=True)
     turn.stop_about(Topic.CLOSING)
     turn.case = replace(turn.case, closing=None)
     turn.resume("closing")

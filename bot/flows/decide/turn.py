@@ -57,13 +57,13 @@ class Turn:
     """The case while one event is decided. `say` gives the reason; the rest reads like what is done.
 
     `writer` is the party whose mail is being answered, if it is a mail; `answered`: it has had its receipt.
-    `taken_back` are the letters cancelled in this turn.
+    `came` is the case as it came. `taken_back` are the letters cancelled in this turn, and whether that is for good.
     """
 
-    __slots__ = ("answered", "because", "case", "effects", "event", "now", "policy", "taken_back", "writer")
+    __slots__ = ("answered", "because", "came", "case", "effects", "event", "now", "policy", "taken_back", "writer")
 
     def __init__(self, case: Case, event: Event, now: datetime, policy: Policy) -> None:
-        self.case = case
+        self.came = self.case = case
         self.event = event
         self.now = now
         self.policy = policy
@@ -71,7 +71,7 @@ class Turn:
         self.because = Because("")
         self.writer: Role | None = None
         self.answered = False
-        self.taken_back: set[int] = set()
+        self.taken_back: dict[int, bool] = {}
 
     # --- The outcome of the turn ----------------------------------------------------------------------------------
 
@@ -185,39 +185,32 @@ class Turn:
         return Sending.ANSWER if self.writer is role else Sending.UNASKED
 
     def leaves(self, role: Role, sending: Sending) -> datetime:
-        """The earliest moment a letter of this sort may leave."""
+        """The earliest moment a letter of this sort may leave; a zone that this event told of counts already."""
         match sending:
             case Sending.ANSWER:
                 return self.now
             case Sending.UNASKED:
-                return max(self.event.free.of(role), self.now)
+                free = max(self.event.free.of(role), self.now)
+                zone = self.case.party(role).zone
+                return free if zone == self.came.party(role).zone else self.calendar(role).next_working(free)
             case Sending.PERSON:  # pragma: no branch - the last of a closed set.
                 return self.now + self.policy.limits.undo.elapsed
 
-    def take_back(self, letters: Iterable[int | None], why: str) -> None:
-        """Take letters back of which nothing takes the place: whose first one it was does not know of us yet.
-
-        If it has left after all, that party hears how it stands again after the next letter only.
-        """
-        numbers = [number for number in letters if number is not None]
-        self.cancel(numbers, why)
-        for number in numbers:
-            self.forget(number)
-
-    def cancel(self, letters: Iterable[int | None], why: str) -> None:
-        """Take letters back that have not left."""
+    def cancel(self, letters: Iterable[int | None], why: str, for_good: bool = False) -> None:
+        """Take letters back that have not left. `for_good`: nothing takes their place, so whose first letter it was
+        does not know of us yet; if it has left after all, that party hears how it stands after the next letter only."""
         numbers = tuple(number for number in letters if number is not None)
         if numbers:
             self.effects.append(Cancel(numbers, why))
-            self.taken_back.update(numbers)
+            self.taken_back.update(dict.fromkeys(numbers, for_good))
 
     def note_first(self, role: Role) -> None:
-        """If the first letter to the party was taken back for another one, that one is the first now."""
+        """If the first letter to the party was taken back, the first of this turn takes its place."""
         party = self.case.party(role)
-        if party.told in self.taken_back:
+        if party.told is not None and party.told in self.taken_back:
             letters = (effect for effect in self.effects if isinstance(effect, Letter) and effect.role is role)
             left = (letter.number for letter in letters if letter.number not in self.taken_back)
-            self.change_party(replace(party, told=next(left, party.told)))
+            self.change_party(replace(party, told=next(left, None if self.taken_back[party.told] else party.told)))
 
     def forget(self, letter: int) -> None:
         """A letter did not leave, or came back: if it was a party's first, that party does not know of us yet.
