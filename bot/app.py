@@ -39,7 +39,7 @@ from bot.mail.smtp import Server
 from bot.settings import HostPort, Settings, SettingsError, load_policy, load_templates
 from bot.storage.outbox import OutboxRow
 from bot.storage.schema import NewerSchema, SchemaState, migrate, schema_state, sqlite_path
-from bot.storage.store import DatabaseUnreachable, Store
+from bot.storage.store import DatabaseUnreachable, InUse, Store
 from bot.telemetry import METRICS_TYPE, POLL, TICK, Health, Metrics, log
 
 BEAT_S = 1.0
@@ -170,7 +170,11 @@ class App:
     # --- Life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to read, tick and deliver. The database is there and has this version's schema."""
+        """Begin to read, tick and deliver. The database is there and has this version's schema.
+
+        Raises `InUse` if another bot works with this SQLite database.
+        """
+        self.store.occupy()
         self._since = self._first_mail()
         if self._alone:
             self._take_over()
@@ -480,7 +484,7 @@ def run(settings: Settings, values: Values, stopping: threading.Event, times: Ti
     """The whole life of `parley run`, until `stopping` is set.
 
     A database that cannot be reached is tried again with back-off, and said on `/healthz` meanwhile. Raises
-    `NotMigrated`, `NewerSchema` or `CannotListen`, which no waiting would mend.
+    `NotMigrated`, `NewerSchema`, `InUse` or `CannotListen`, which no waiting would mend.
     """
     app = App(settings, values, times or real_times())
     server = serve(settings.http, app) if settings.http else None
@@ -498,8 +502,9 @@ def _wait_for_database(settings: Settings, app: App, stopping: threading.Event) 
     pause_s = 1.0
     while not stopping.is_set():
         try:
+            app.store.occupy()
             prepare_database(settings.database_url, _utc_now())
-        except (NotMigrated, NewerSchema):
+        except (NotMigrated, NewerSchema, InUse):
             raise
         except Exception as wrong:  # noqa: BLE001 - whatever the driver says: it is tried again until it works.
             app.health.failing("database", f"{type(wrong).__name__}: {wrong}")

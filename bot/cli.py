@@ -273,6 +273,7 @@ def run(given: argparse.Namespace) -> int:
     from bot.flows.policy import PolicyError
     from bot.settings import SettingsError, load
     from bot.storage.schema import NewerSchema
+    from bot.storage.store import InUse
     from bot.telemetry import LogFormat, set_up_logs
 
     stopping = app.by_signal()
@@ -285,7 +286,7 @@ def run(given: argparse.Namespace) -> int:
     set_up_logs(LogFormat.JSON if given.log == "json" else LogFormat.CONSOLE)
     try:
         app.run(settings, values, stopping)
-    except (app.CannotListen, app.NotMigrated, NewerSchema) as wrong:
+    except (app.CannotListen, app.NotMigrated, NewerSchema, InUse) as wrong:
         raise Stop(f"Parley cannot start: {wrong}") from None
     return OK
 

@@ -23,7 +23,7 @@ from bot.app import App, CannotListen, load_values, prepare_database, real_times
 from bot.settings import HostPort, Settings
 from bot.storage import schema
 from bot.storage.schema import NewerSchema
-from bot.storage.store import Store, engine
+from bot.storage.store import InUse, Store, engine
 from tests.servers import PASSWORD, free_port, pymap
 from tests.smtpdoor import Door
 from tests.terminal import PAYMENT, ROOT, SETTINGS, complete, somebody_listening
@@ -123,6 +123,38 @@ def test_a_newer_database_is_refused_and_left_as_it_is(database, later):
     with pytest.raises(NewerSchema, match="later version"):
         prepare_database(url, NOW)
     assert database.read_bytes() == before
+
+
+# --- One bot at a file ----------------------------------------------------------------------------------------------
+
+
+def test_a_second_bot_at_the_same_file_is_refused_and_changes_nothing(tmp_path):
+    settings = complete(tmp_path)
+    first = Store(settings.database_url)
+    first.occupy()
+    try:
+        with pytest.raises(InUse, match=r"another Parley works with parley\.db: stop it first"):
+            run(settings, load_values(settings), threading.Event())
+        assert not (tmp_path / "parley.db").exists()
+    finally:
+        first.close()
+    second = Store(settings.database_url)
+    second.occupy()
+    second.close()
+
+
+def test_a_killed_bot_keeps_nobody_from_its_file(tmp_path):
+    url = f"sqlite:///{tmp_path / 'parley.db'}"
+    code = f"from bot.storage.store import Store; Store({url!r}).occupy(); print('mine', flush=True); input()"
+    store = Store(url)
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdout.readline().strip() == b"mine"
+        with pytest.raises(InUse):
+            store.occupy()
+        other.kill()
+    store.occupy()
+    store.close()
 
 
 # --- Over HTTP --------------------------------------------------------------------------------------------------------

@@ -1394,6 +1394,17 @@ def test_a_threat_that_nobody_has_looked_at_outlives_the_closing() -> None:
     assert play.waits == ["flag:danger"]
 
 
+def test_a_request_that_bounced_is_asked_again_at_the_new_address_when_the_closing_is_called_off() -> None:
+    play = vague()
+    play.happen(ContactSet("U1", WORKER, "second@worker.example"))
+    bounce(play, WORKER)
+    play.writes(WORKER, "Please close it.", intent="resolved")
+    play.happen(ContactSet("U1", WORKER, "third@worker.example"))
+    play.writes(WORKER, "No, please go on.")
+    play.wait("3 business days")
+    assert play.got(WORKER) == ["receipt", "closing", "closing", "filed", "request", "reminder"]
+
+
 def test_a_letter_that_could_not_leave_before_the_sides_were_exchanged_is_forgotten_by_whom_it_was_for() -> None:
     play = Play()
     play.opens(Kind.RATING, assignment_ids=(ID,), listings=(LISTING,))

@@ -32,8 +32,15 @@ DatabaseUnreachable = OperationalError
 BUSY_TIMEOUT_S = 30
 """How long a transaction waits for another one's lock before it fails."""
 
+LOCK = ".lock"
+"""What the lock of an SQLite database is called, behind the database's own name."""
+
 POOL_SIZE = 10
 _READ_ONLY = "parley_read_only"
+
+
+class InUse(RuntimeError):
+    """Another bot works with this SQLite database; the message says what would be right."""
 
 
 class Tx:
@@ -61,6 +68,7 @@ class Store:
     def __init__(self, url: str, machine: Clock | None = None) -> None:
         self.engine = engine(url)
         self._machine = machine
+        self._lock: sqlite3.Connection | None = None
 
     @contextmanager
     def begin(self) -> Iterator[Tx]:
@@ -103,8 +111,34 @@ class Store:
         finally:
             connection.close()
 
+    def occupy(self) -> None:
+        """Keep every other bot away from an SQLite database, until `close` or until this process ends in any way.
+
+        Two bots on one file would each take the other for killed, and free what it is at. On PostgreSQL, where several
+        share the work, this does nothing. Raises `InUse`, or what SQLite raises if the lock's file cannot be opened.
+        """
+        path = self.engine.url.database
+        if self.engine.dialect.name != "sqlite" or path in (None, "", ":memory:") or self._lock:
+            return
+        # A database of its own that stays empty: SQLite's locks work alike on every system and end with the process.
+        lock = sqlite3.connect(f"{path}{LOCK}", timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            lock.execute("PRAGMA journal_mode = MEMORY")
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as wrong:
+            lock.close()
+            if wrong.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            raise InUse(
+                f"another Parley works with {Path(str(path)).name}: stop it first; several at once need PostgreSQL"
+            ) from None
+        self._lock = lock
+
     def close(self) -> None:
         self.engine.dispose()
+        if self._lock:
+            self._lock.close()
+            self._lock = None
 
 
 def database_url(url: str) -> URL:

@@ -172,6 +172,8 @@ def _say_at_new_address(turn: Turn, role: Role) -> None:
     ladder = turn.ladder(role)
     closing = next((c for c in case.clocks if c.topic is Topic.CLOSING and ROLE[c.who] is role), None)
     if closing:
+        if ladder:  # It stands while the closing is open, and is announced again if the case goes on.
+            turn.swap(ladder, replace(ladder, letter=None))
         stages.say_closing_again(turn, closing, role)
     elif ladder:
         stages.say_again(turn, ladder, role)
