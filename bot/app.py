@@ -14,7 +14,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
+from math import inf
 from socket import AF_INET, AF_INET6, create_server, gethostname
+from time import monotonic
 
 import uvicorn
 from apscheduler.jobstores.base import JobLookupError
@@ -52,6 +54,7 @@ REQUEST_BYTES_MAX = 4 * 1024 * 1024
 LOOK_BACK = timedelta(hours=24)
 RETRY_MAX_S = 60.0
 DRAIN_S = 20.0
+SLICE_S = 0.5
 FIRST_START = "first_start"
 READER = "mailbox"
 BACKUPS_KEPT = 5
@@ -468,13 +471,25 @@ def serve(address: HostPort, app: App) -> uvicorn.Server:
     return server
 
 
+class _Asked(threading.Event):
+    """An event whose waiting is cut into slices: Python looks for a signal between two steps only, and one that came
+    just before a long wait would be waited out, for ever if need be."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        end = inf if timeout is None else monotonic() + timeout
+        while not super().wait(max(0.0, min(SLICE_S, end - monotonic()))):
+            if monotonic() >= end:
+                return self.is_set()
+        return True
+
+
 def by_signal() -> threading.Event:
     """An event that is set once the process is asked to end. Call it in the main thread.
 
     A handler runs in the main thread, between any two steps of it: also while that thread, waiting for this very event,
     has its lock. So the handler takes no lock, and another thread sets the event.
     """
-    stopping = threading.Event()
+    stopping = _Asked()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _thread.start_new_thread(stopping.set, ()))
     return stopping

@@ -268,6 +268,27 @@ print("ended in order")
     assert ran.stdout == "ended in order\n"
 
 
+def test_a_signal_that_nobody_has_looked_at_yet_is_looked_at_while_it_is_waited():
+    """It comes to another thread, so that nothing wakes the main one, as if it had come just before the wait."""
+    script = """
+import signal, threading, time
+from bot.app import by_signal
+stopping = by_signal()
+def later():
+    time.sleep(1)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    time.sleep(60)
+threading.Thread(target=later, daemon=True).start()
+assert not stopping.wait(0.01)
+stopping.wait()
+print("ended in order")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, timeout=30, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "ended in order\n"
+
+
 @pytest.mark.parametrize(
     ("database", "reached"),
     [("postgresql+psycopg://parley:a-password@127.0.0.1:1/parley", "database unreachable"), ("", "started")],
