@@ -509,6 +509,7 @@ def run(settings: Settings, values: Values, stopping: threading.Event, times: Ti
             stopping.wait()
             app.stop()
     finally:
+        app.store.close()
         if server:
             server.should_exit = True
 
