@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.flows.case import Case, Impasse, ItemName, Kind, Provenance, Role
+from bot.flows.case import Case, Impasse, ItemName, Kind, Party, Provenance, Role
 from bot.flows.effects import Cancel, Card, Decision, Effect, Letter, Note
 from bot.flows.events import (
     AssignmentTaken,
@@ -31,6 +31,7 @@ from bot.flows.events import (
     ItemWaived,
     LetterBounced,
     LetterFailed,
+    LetterLate,
     LetterSettled,
     Linked,
     MailDismissed,
@@ -67,10 +68,22 @@ class Told(Play):
         if decision.refused:
             self.lines.append(f"  refused: {decision.refused}")
         self.lines += [f"  {line}" for effect in decision.effects for line in _effect(effect)]
-        for name in ("clocks", "waits", "holds", "items", "doubts"):
-            old, new = getattr(before, name), getattr(self.case, name)
-            self.lines += [f"  - {_value(each)}" for each in old if each not in new]
-            self.lines += [f"  + {_value(each)}" for each in new if each not in old]
+        self.lines += [f"  {line}" for line in _changed(before, self.case)]
+
+
+def _changed(before: Case | Party, after: Case | Party, of: str = "") -> Iterator[str]:
+    """What is different in the case or party now: parts that went and came, values with what they were."""
+    for name in after.__dataclass_fields__:
+        old, new = getattr(before, name), getattr(after, name)
+        if old == new or name in ("version", "letters", "written", "stage"):
+            continue
+        if isinstance(new, Party):
+            yield from _changed(old, new, f"{name}.")
+        elif isinstance(new, tuple):
+            yield from (f"- {of}{name}: {_value(each)}" for each in old if each not in new)
+            yield from (f"+ {of}{name}: {_value(each)}" for each in new if each not in old)
+        else:
+            yield f"= {of}{name}: {_value(old)} -> {_value(new)}"
 
 
 def _effect(effect: Effect) -> Iterator[str]:
@@ -324,6 +337,151 @@ def closed_and_taken_up(play: Told) -> None:
     play.wait("2 business days")
 
 
+def taken_up_by_either(play: Told) -> None:
+    """A closed case is written to: by the other side, under a hold, when all was there, with what was missing."""
+    play.opens(Kind.PAYMENT, CLIENT, assignment_ids=(ID,), listings=(LISTING,))
+    play.wait("13 business days")
+    play.happen(HoldPlaced("Ana", (CLIENT,), "A call."))
+    play.writes(CLIENT, "Here is what you asked for.", items=found(ItemName.TIMELINE))
+    play.happen(HoldEnded("Ana"))
+    play.writes(CLIENT, "Let us stop.", intent="resolved")
+    play.wait("3 business days")
+    play.writes(WORKER, "I would rather go on.")
+    play.wait("1 business day")
+    play.writes(CLIENT, "It is settled.", intent="resolved")
+    play.wait("3 business days")
+    play.happen(HoldPlaced("Ana", (WORKER, CLIENT), "A call."))
+    play.writes(WORKER, "This is my answer.", items=found(ItemName.ANSWER))
+    play.writes(CLIENT, "I see.")
+    play.happen(HoldEnded("Ana"))
+    play.wait("2 business days")
+    play.happen(Dismissed("Ana", None, "no dispute"))
+    play.happen(Claimed("Ben"))
+
+
+def no_letter_arrives(play: Told) -> None:
+    """Each letter that cannot leave is decided anew, or is needed no longer."""
+    play.complete_payment(CLIENT)
+    play.happen(LetterSettled(1, CLIENT, False, "not in the log", "receipt"))
+    play.happen(LetterLate(2, "receipt", CLIENT, shadow=True))
+    play.wait("1 business day")
+    play.happen(LetterLate(play.case.letters, "notice", WORKER))
+    play.happen(LetterSettled(play.case.letters, WORKER, False, "not in the log", "notice"))
+    play.wait("2 business days")
+    play.happen(LetterLate(play.case.letters, "reminder", WORKER))
+    play.happen(LetterSettled(play.case.letters, WORKER, False, "not in the log", ""))
+    play.happen(Extended("Ana", WORKER, "Ill."))
+    play.happen(LetterLate(play.case.letters - 1, "extended", WORKER))
+    play.happen(LetterLate(play.case.letters - 1, "extended_other", CLIENT))
+    play.happen(StaffReplied("Ana", WORKER, "How are you?", "en"))
+    play.happen(LetterLate(play.case.letters, "reply", WORKER))
+    play.happen(LetterLate(1, "receipt", CLIENT))
+    play.answers(WORKER)
+    play.happen(Released("Ana", 1))
+    play.happen(LetterLate(play.case.letters, "release", WORKER))
+    play.happen(HoldPlaced("Ana", (WORKER,), "A call."))
+    play.happen(LetterLate(play.case.letters, "release", WORKER))
+    play.happen(HoldEnded("Ana"))
+    play.wait("4 business days")
+    play.happen(LetterLate(play.case.letters, "agree", WORKER))
+    play.wait("6 business days")
+    play.happen(ImpasseConfirmed("Ana"))
+    play.happen(LetterLate(play.case.letters, "impasse", WORKER))
+    play.happen(OutcomeRecorded("Ana", "scheduled", "Both agree on Friday."))
+    play.wait("2 minutes")
+    play.happen(LetterLate(play.case.letters, "outcome", WORKER))
+    play.wait("2 minutes")
+    play.happen(LetterSettled(play.case.letters, WORKER, False, "not in the log", "outcome"))
+
+
+def the_wrong_job(play: Told) -> None:
+    """The assignment ID was wrong: whom the directory named for it is nobody, and the case is asked for another."""
+    play.opens(Kind.PAYMENT, assignment_ids=(ID,), listings=(LISTING,))
+    play.happen(ItemRejected("Ana", ItemName.ASSIGNMENT_ID, "It is another person's."))
+    other = replace(LISTING, assignment_id="4471830112", client_email="clara@client.example", client_name="Clara")
+    given = {"assignment_ids": ("4471830112",), "listings": (other,), "items": found(ItemName.TIMELINE)}
+    play.writes(WORKER, "I meant this one.", **given)
+    play.wait("1 business day")
+    play.writes(CLIENT, "Clara here.", sender="clara@client.example", sender_name="Clara C.", references=("<1@x>",))
+    play.happen(Sorted("Ana", Kind.PAYMENT, CLIENT))
+    play.happen(ItemAccepted("Ana", ItemName.ANSWER))
+
+
+def sorted_again_and_again(play: Told) -> None:
+    play.happen(CaseOpened(mail(WORKER, sender_name="Wanda"), None, None))
+    play.happen(Sorted("Ana", Kind.PAYMENT, WORKER, mail(items=found(ItemName.TIMELINE), assignment_ids=(ID,))))
+    play.writes(WORKER, "He may hurt me.", flags=("fear_of_retaliation",))
+    play.happen(MailSuggested(CLIENT, mail(CLIENT, "It is me.", mail_id=80, sender="c@else.example"), "unknown"))
+    play.happen(Sorted("Ana", Kind.RATING, CLIENT, mail(CLIENT, items=found(OWN[CLIENT]), listings=(LISTING,))))
+    play.happen(FlagLooked("Ana", "fear_of_retaliation"))
+    play.happen(SenderConfirmed("Ana", WORKER, mail(WORKER, "It is me.", mail_id=80, sender="w@else.example")))
+    play.happen(ContactSet("Ana", WORKER, "wanda@worker.example", "Wanda W."))
+    play.happen(Sorted("Ben", Kind.RATING, WORKER))
+    play.happen(ItemWaived("Ana", OWN[WORKER], "Said on the phone."))
+    play.wait("1 business day")
+
+
+def the_pause_is_not_quiet(play: Told) -> None:
+    """While the notice waits, a date, a doubt, a hold or a threat comes up."""
+    play.complete_payment()
+    play.writes(WORKER, "I asked them again just now.", flags=("under_48h",))
+    play.wait("1 business day")
+    play.writes(WORKER, "I will go to court.", flags=("legal_threat",))
+    play.wait("3 business days")
+    play.happen(FlagLooked("Ana", "legal_threat"))
+    play.happen(NoticeReleased("Ana"))
+    play.happen(Undone("Ana", play.case.letters))
+    play.happen(ItemRejected("Ana", ItemName.TIMELINE, "Of another job."))
+    play.writes(WORKER, "Of this one.", items=found(ItemName.TIMELINE, confidence=0.5), unread_files=("list.pdf",))
+    play.happen(ItemAccepted("Ana", ItemName.TIMELINE))
+    play.happen(NoticeReleased("Ana"))
+    play.wait("2 business days")
+    play.happen(PartyAway(CLIENT, 9, None))
+    play.happen(PartyAway(CLIENT, 9, date(2026, 4, 30)))
+    play.happen(LetterBounced(CLIENT, play.last(CLIENT).number, "carl@client.example", ""))
+    play.happen(HoldEnded("Ana", f"bounce:{CLIENT}"))
+    play.happen(ContactSet("Ana", CLIENT, "carl@home.example"))
+    play.wait("12 business days")
+    play.writes(CLIENT, "I was away.", items=found(ItemName.ANSWER, confidence=0.5))
+    play.happen(ItemRejected("Ana", ItemName.ANSWER, "It says nothing."))
+    play.wait("6 business days")
+
+
+def talks_in_two_zones(play: Told) -> None:
+    """Both are told what the other said, each at its own hours; one is held, one asks for time, nobody agrees."""
+    west = replace(LISTING, worker_zone="Europe/Berlin", client_zone="America/Los_Angeles")
+    play.complete_payment(CLIENT, listings=(west,))
+    play.wait("2 business days")
+    play.answers(WORKER)
+    play.happen(Released("Ana", 1))
+    play.happen(Released("Ana", 2))
+    play.wait("1 business day")
+    play.happen(HoldPlaced("Ana", (WORKER,), "Ill."))
+    play.wait("4 business days")
+    play.writes(CLIENT, "One thing more.")
+    play.happen(Released("Ana", 3))
+    play.happen(HoldEnded("Ana"))
+    play.happen(Released("Ana", 3))
+    play.writes(WORKER, "Wait, I will find you.", flags=("threat",))
+    play.happen(FlagLooked("Ana", "threat"))
+    play.writes(WORKER, "More time, please.", intent="more_time")
+    play.happen(Extended("Ana", WORKER, "Ill."))
+    since, play.now = play.now, play.now + timedelta(hours=5)
+    play.happen(TimeLost(since, play.now))
+    play.wait("9 business days")
+    play.happen(ImpasseConfirmed("Ana"))
+    play.wait("6 business days")
+
+
+def never_looked_at(play: Told) -> None:
+    """What waits for staff is said again, and again; danger sooner."""
+    play.complete_rating(items=(), unread_files=("words.pdf",), flags=("welfare",))
+    play.wait("6 business days")
+    play.writes(WORKER, "Hello?", intent="still_waiting")
+    play.happen(HoldPlaced("Ana", (WORKER, CLIENT), "A call."))
+    play.wait("6 business days")
+
+
 def left_to_staff(play: Told) -> None:
     play.opens(None, None)
     play.wait("8 business days")
@@ -362,7 +520,8 @@ CASES: tuple[Callable[[Told], None], ...] = (
     *(paid_after_talks, silent_client, late_and_in_parts, nobody_answers_the_request, sorted_by_people, not_trusted),
     *(held_and_away, dangerous_and_legal, letters_that_do_not_arrive, settled_by_both, put_together_and_taken_apart),
     *(not_yet_due, in_another_zone, an_outcome_that_does_not_arrive, closed_and_taken_up, left_to_staff),
-    asked_what_cannot_be,
+    *(taken_up_by_either, no_letter_arrives, the_wrong_job, sorted_again_and_again, the_pause_is_not_quiet),
+    *(talks_in_two_zones, never_looked_at, asked_what_cannot_be),
 )
 
 
