@@ -515,6 +515,18 @@ def test_who_would_first_have_heard_an_outcome_that_was_undone_hears_of_it_later
     assert play.case.client.told == play.last(CLIENT).number
 
 
+def test_who_would_first_have_heard_a_release_that_was_taken_back_has_heard_nothing() -> None:
+    play = Play()
+    play.complete_payment()
+    play.happen(ItemAccepted("U1", ItemName.ANSWER))
+    play.wait("1 business day")
+    assert play.at(Stage.TALKS)
+    play.happen(Released("U1", 1))
+    play.happen(Undone("U1", play.case.letters))
+    assert play.case.client.told is None
+    assert play.case.statements[0].released_at is None
+
+
 def test_a_closing_that_nobody_heard_of_leaves_no_status_line_waiting_for_it() -> None:
     play = Play()
     play.complete_rating(listings=())

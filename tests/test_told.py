@@ -6,7 +6,7 @@ stories anew: `.venv/bin/python -m tests.test_told`, then read what changed.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -473,6 +473,30 @@ def talks_in_two_zones(play: Told) -> None:
     play.wait("6 business days")
 
 
+def by_night(play: Told) -> None:
+    """Everything happens when the other side sleeps; days count from the morning on."""
+    play.now = datetime(2026, 3, 7, 3, 0, tzinfo=UTC)
+    west = replace(LISTING, worker_zone="Europe/Berlin", client_zone="America/Los_Angeles")
+    play.opens(Kind.PAYMENT, CLIENT, listings=(west,), assignment_ids=(ID,))
+    play.writes(CLIENT, "On Monday I called.", items=found(ItemName.TIMELINE))
+    play.wait("9 business days")
+    play.now += timedelta(hours=10)
+    play.happen(ItemWaived("Ana", ItemName.TIMELINE, "Said on the phone."))
+    play.wait("7 business days")
+    play.now += timedelta(hours=9)
+    play.writes(WORKER, "See the file.", unread_files=("answer.pdf",))
+    play.happen(ItemRejected("Ana", ItemName.ANSWER, "It is empty."))
+    play.wait("1 business day")
+    play.now += timedelta(hours=9)
+    play.answers(WORKER)
+    play.happen(Released("Ana", 1))
+    play.happen(Undone("Ana", play.case.letters))
+    play.happen(Released("Ana", 1))
+    play.wait("6 business days")
+    play.writes(CLIENT, "It is settled.", intent="resolved")
+    play.wait("6 business days")
+
+
 def never_looked_at(play: Told) -> None:
     """What waits for staff is said again, and again; danger sooner."""
     play.complete_rating(items=(), unread_files=("words.pdf",), flags=("welfare",))
@@ -521,7 +545,7 @@ CASES: tuple[Callable[[Told], None], ...] = (
     *(held_and_away, dangerous_and_legal, letters_that_do_not_arrive, settled_by_both, put_together_and_taken_apart),
     *(not_yet_due, in_another_zone, an_outcome_that_does_not_arrive, closed_and_taken_up, left_to_staff),
     *(taken_up_by_either, no_letter_arrives, the_wrong_job, sorted_again_and_again, the_pause_is_not_quiet),
-    *(talks_in_two_zones, never_looked_at, asked_what_cannot_be),
+    *(talks_in_two_zones, by_night, never_looked_at, asked_what_cannot_be),
 )
 
 
