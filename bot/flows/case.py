@@ -23,7 +23,12 @@ class Role(StrEnum):
 
     @property
     def other(self) -> "Role":
-        return Role.CLIENT if self is Role.WORKER else Role.WORKER
+        return _CLIENT if self is _WORKER else _WORKER
+
+
+_WORKER, _CLIENT = (
+    Role  # A member's name is looked up through its class each time; these are asked ten times a decision.
+)
 
 
 class Who(StrEnum):
@@ -62,6 +67,10 @@ class ItemState(StrEnum):
     REJECTED = "rejected"
     WAIVED = "waived"
     NOT_OBTAINABLE = "not_obtainable"
+
+
+SETTLED = (ItemState.ACCEPTED, ItemState.WAIVED, ItemState.NOT_OBTAINABLE)
+WANTED = (ItemState.MISSING, ItemState.REQUESTED, ItemState.REJECTED)
 
 
 class Provenance(StrEnum):
@@ -190,12 +199,12 @@ class Item:
     @property
     def settled(self) -> bool:
         """Nobody needs to do anything more about it."""
-        return self.state in (ItemState.ACCEPTED, ItemState.WAIVED, ItemState.NOT_OBTAINABLE)
+        return self.state in SETTLED
 
     @property
     def wanted(self) -> bool:
         """The party still owes it."""
-        return self.state in (ItemState.MISSING, ItemState.REQUESTED, ItemState.REJECTED)
+        return self.state in WANTED
 
 
 @dataclass(frozen=True)
@@ -301,8 +310,8 @@ class Outcome:
     final_at: datetime | None = None
 
 
-_WORKER_FIRST = (Role.WORKER, Role.CLIENT)
-_CLIENT_FIRST = (Role.CLIENT, Role.WORKER)
+_WORKER_FIRST = (_WORKER, _CLIENT)
+_CLIENT_FIRST = (_CLIENT, _WORKER)
 
 
 @dataclass(frozen=True)
@@ -362,10 +371,10 @@ class Case:
     @property
     def sides(self) -> tuple[Role, Role]:
         """Both parties, the opener first (the worker, while nobody knows who opened)."""
-        return _CLIENT_FIRST if self.opener is Role.CLIENT else _WORKER_FIRST
+        return _CLIENT_FIRST if self.opener is _CLIENT else _WORKER_FIRST
 
     def party(self, role: Role) -> Party:
-        return self.worker if role is Role.WORKER else self.client
+        return self.worker if role is _WORKER else self.client
 
     def with_party(self, party: Party) -> "Case":
         return replace(self, worker=party) if party.role is Role.WORKER else replace(self, client=party)

@@ -132,7 +132,7 @@ def _arrange_status_clock(turn: Turn, role: Role) -> None:
     The clock is armed by the first letter that the party got.
     """
     case, party = turn.case, turn.case.party(role)
-    clock = case.clock(WHO[role], What.STATUS)
+    clock = turn.running(WHO[role], What.STATUS, Topic.STATUS)
     quiet = case.stage in QUIET or case.closing or turn.ladder(role)
     if quiet or party.told is None or party.address is None:
         if clock:
