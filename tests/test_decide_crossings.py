@@ -1405,6 +1405,16 @@ def test_a_request_that_bounced_is_asked_again_at_the_new_address_when_the_closi
     assert play.got(WORKER) == ["receipt", "closing", "closing", "filed", "request", "reminder"]
 
 
+def test_a_closing_that_bounced_is_offered_again_at_the_new_address_and_closes_when_its_days_are_over() -> None:
+    play = complete(Kind.PAYMENT)
+    play.writes(WORKER, "Please close it.", intent="resolved")
+    bounce(play, WORKER)
+    new_address(play, WORKER)
+    assert play.got(WORKER) == ["receipt", "closing", "closing"]
+    play.wait("3 business days")
+    assert play.case.closed is Closing.WITHDRAWN
+
+
 def test_a_letter_that_could_not_leave_before_the_sides_were_exchanged_is_forgotten_by_whom_it_was_for() -> None:
     play = Play()
     play.opens(Kind.RATING, assignment_ids=(ID,), listings=(LISTING,))
