@@ -40,8 +40,8 @@ from bot.mail.inbox import PACE, Desk, Fetched, Reader
 from bot.mail.smtp import Server
 from bot.settings import HostPort, Settings, SettingsError, load_policy, load_templates
 from bot.storage.outbox import OutboxRow
-from bot.storage.schema import NewerSchema, SchemaState, migrate, schema_state, sqlite_path
-from bot.storage.store import DatabaseUnreachable, InUse, Store
+from bot.storage.schema import NewerSchema, SchemaState, migrate, schema_state
+from bot.storage.store import DatabaseUnreachable, InUse, Store, sqlite_path
 from bot.telemetry import METRICS_TYPE, POLL, TICK, Health, Metrics, log
 
 BEAT_S = 1.0

@@ -844,8 +844,8 @@ def _write(path: Path, text: str) -> None:
 @contextmanager
 def _store() -> "Iterator[Store]":
     """The database of the settings, at this version's schema. Raises `Stop` with what to do otherwise."""
-    from bot.storage.schema import SchemaState, schema_state, sqlite_path
-    from bot.storage.store import Store
+    from bot.storage.schema import SchemaState, schema_state
+    from bot.storage.store import Store, sqlite_path
 
     url = _database_url()
     path = sqlite_path(url)
@@ -889,7 +889,7 @@ def _database_url() -> str:
 
 def _mind_database(url: str) -> None:
     """Raises `Stop` for what no waiting would mend: a file that is something else, a driver that is not there."""
-    from bot.storage.schema import sqlite_path
+    from bot.storage.store import sqlite_path
 
     if url.startswith("postgresql") and find_spec("psycopg") is None:
         raise Stop("PostgreSQL needs its driver, which is not installed: pip install 'parley[postgres]'", USAGE)

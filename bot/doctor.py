@@ -19,8 +19,8 @@ from bot.mail.inbox import KEYWORD, look
 from bot.mail.smtp import Server, probe
 from bot.settings import Settings, SettingsError, Slack, load, load_policy, load_templates
 from bot.storage.mails import MailState
-from bot.storage.schema import SchemaState, schema_state, sqlite_path
-from bot.storage.store import DatabaseUnreachable, Store
+from bot.storage.schema import SchemaState, schema_state
+from bot.storage.store import DatabaseUnreachable, Store, sqlite_path
 
 
 @dataclass(frozen=True, slots=True)

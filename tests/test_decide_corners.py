@@ -498,7 +498,7 @@ def test_a_status_line_is_never_the_first_that_somebody_hears(verdict: Verdict) 
     assert "status" not in play.got(WORKER)
 
 
-def test_who_would_first_have_heard_an_outcome_that_was_undone_hears_of_it_later_and_how_it_stands() -> None:
+def test_who_would_first_have_heard_an_outcome_that_was_undone_is_promised_no_status_line_before_the_next() -> None:
     play = complete(Kind.RATING)
     play.happen(HoldPlaced("U1", (WORKER, CLIENT), "Call first."))
     play.happen(ItemAccepted("U1", OWN[CLIENT]))
@@ -507,6 +507,7 @@ def test_who_would_first_have_heard_an_outcome_that_was_undone_hears_of_it_later
     assert play.at(Stage.REVIEW)
     play.happen(OutcomeRecorded("U1", "kept", "Both sides were heard."))
     play.happen(Undone("U1", None))
+    assert play.case.clock(Who.CLIENT, What.STATUS) is None
     play.wait("4 business days")
     assert play.got(CLIENT) == []
     play.happen(OutcomeRecorded("U2", "changed", "Both sides were heard."))

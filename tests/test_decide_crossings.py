@@ -117,7 +117,7 @@ def test_words_relayed_do_not_displace_those_the_client_wrote_itself() -> None:
     assert (item.state, item.provenance) == (ItemState.RECEIVED, Provenance.DIRECT)
 
 
-def test_what_the_worker_owes_no_other_brings() -> None:
+def test_what_the_opener_owes_is_asked_of_the_opener_though_the_other_side_relays_it() -> None:
     play = Play()
     play.opens(None, kind_confidence=0.4, assignment_ids=(ID,), listings=(LISTING,))
     play.happen(HoldPlaced("U1", (WORKER, CLIENT), "Call first."))

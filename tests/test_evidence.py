@@ -124,6 +124,14 @@ def test_the_page_stands_alone_and_shows_mail_as_text(made) -> None:
     assert not re.search(r"(?:src|href)=", html)
 
 
+def test_the_page_says_how_it_ended_before_the_letters_and_prints_them_in_full_at_the_end(made) -> None:
+    html = evidence.page(packed(made, heard(made), None), POLICY)
+    heads = re.findall(r"<h2>(.*?)</h2>", html)
+    assert heads[-4:] == ["What happened", "Letters", "How to check it", "The letters in full"]
+    assert heads.index("Outcome") < heads.index("What happened")
+    assert "We have received your message" in html.partition("The letters in full")[2]
+
+
 # --- Fairness ---------------------------------------------------------------------------------------------------------
 
 

@@ -89,7 +89,7 @@ BUGS: dict[str, tuple[str, str, str]] = {
     ),
     "relayed words count as the other side's answer": (
         "reading.py",
-        "(item.role is role or relays)",
+        "(item.role is role or (by_opener and _may_be_relayed(item)))",
         "True",
     ),
     "an unsure item is accepted by the machine": (

@@ -13,8 +13,8 @@ from sqlalchemy import inspect, select, text
 
 from bot.storage import schema
 from bot.storage import tables as t
-from bot.storage.schema import BrokenReferences, NewerSchema, SchemaState, migrate, schema_state, sqlite_path
-from bot.storage.store import Store, engine
+from bot.storage.schema import BrokenReferences, NewerSchema, SchemaState, migrate, schema_state
+from bot.storage.store import Store, engine, sqlite_path
 
 pytest_plugins = ["tests.databases"]
 

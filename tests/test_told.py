@@ -1,4 +1,4 @@
-"""Some cases told in full: every line in the thread, every letter with what it says, every clock, wait and hold.
+"""Some cases told in full: every line in the thread, every letter with what it says, all that changes in the case.
 
 Whoever changes a word, a date or an order sees in `tests/told/` what that means to the people of a case. To write the
 stories anew: `.venv/bin/python -m tests.test_told`, then read what changed.

@@ -124,7 +124,7 @@ class _Zone:
         return bisect_right(self.starts, moment) - 1
 
     def wall(self, moment: int) -> int:
-        return moment + self.offsets[bisect_right(self.starts, moment) - 1]
+        return moment + self.offsets[self.index(moment)]
 
     def moment(self, wall: int) -> int:
         """The moment at which the wall clock shows `wall`: the first of two; a time left out is moved on by the gap.
@@ -330,8 +330,9 @@ class Calendar:
         return self._opens <= time_of_day < self._closes and self._is_workday(day)
 
     def _next_working(self, moment: int) -> int:
+        """Arithmetic within a stretch of constant offset; a look at the windows where the offset changes on the way."""
         zone = _zone(self.zone)
-        index = bisect_right(zone.starts, moment) - 1
+        index = zone.index(moment)
         day, time_of_day = divmod(moment + zone.offsets[index], _DAY)
         if time_of_day < self._closes and self._is_workday(day):
             opens = moment if self._opens <= time_of_day else moment - time_of_day + self._opens
@@ -339,9 +340,6 @@ class Calendar:
             opens = moment - time_of_day + (self._next_workday(day) - day) * _DAY + self._opens
         if opens < zone.ends[index]:
             return opens
-        return self._first_window(moment)
-
-    def _first_window(self, moment: int) -> int:
         for opens, _ in self._windows(moment):
             return opens
         raise _out_of_years()
@@ -382,13 +380,11 @@ class Calendar:
 
     def _workdays_on(self, moment: int, days: int) -> int:
         """So many workdays after a working moment."""
-        zone, weekly, free = _zone(self.zone), self.workdays, self._free
-        index = bisect_right(zone.starts, moment) - 1
+        zone = _zone(self.zone)
+        index = zone.index(moment)
         day = today = (moment + zone.offsets[index]) // _DAY
-        while days:
-            day += 1
-            if (day + _EPOCH_WEEKDAY) % 7 in weekly and day not in free:
-                days -= 1
+        for _ in range(days):
+            day = self._next_workday(day)
         later = moment + (day - today) * _DAY
         if later < zone.ends[index]:
             return later

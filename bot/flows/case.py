@@ -26,9 +26,9 @@ class Role(StrEnum):
         return _CLIENT if self is _WORKER else _WORKER
 
 
-_WORKER, _CLIENT = (
-    Role  # A member's name is looked up through its class each time; these are asked ten times a decision.
-)
+# Python looks a member up through its class each time; these are asked for ten times a decision.
+_WORKER, _CLIENT = Role
+_WORKER_FIRST, _CLIENT_FIRST = (_WORKER, _CLIENT), (_CLIENT, _WORKER)
 
 
 class Who(StrEnum):
@@ -69,8 +69,8 @@ class ItemState(StrEnum):
     NOT_OBTAINABLE = "not_obtainable"
 
 
-SETTLED = (ItemState.ACCEPTED, ItemState.WAIVED, ItemState.NOT_OBTAINABLE)
-WANTED = (ItemState.MISSING, ItemState.REQUESTED, ItemState.REJECTED)
+_SETTLED = (ItemState.ACCEPTED, ItemState.WAIVED, ItemState.NOT_OBTAINABLE)
+_WANTED = (ItemState.MISSING, ItemState.REQUESTED, ItemState.REJECTED)
 
 
 class Provenance(StrEnum):
@@ -199,12 +199,12 @@ class Item:
     @property
     def settled(self) -> bool:
         """Nobody needs to do anything more about it."""
-        return self.state in SETTLED
+        return self.state in _SETTLED
 
     @property
     def wanted(self) -> bool:
         """The party still owes it."""
-        return self.state in WANTED
+        return self.state in _WANTED
 
 
 @dataclass(frozen=True)
@@ -308,10 +308,6 @@ class Outcome:
     at: datetime
     letters: tuple[int, ...]
     final_at: datetime | None = None
-
-
-_WORKER_FIRST = (_WORKER, _CLIENT)
-_CLIENT_FIRST = (_CLIENT, _WORKER)
 
 
 @dataclass(frozen=True)

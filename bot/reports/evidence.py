@@ -20,9 +20,10 @@ from bot.storage.outbox import OutboxRow, OutState
 from bot.storage.store import Tx
 
 CHECK = (
-    "This page shows the pack that was written as JSON in the same moment. The SHA-256 of that JSON, without its own "
-    "<code>sha256</code>, keys sorted, without spaces, in UTF-8:"
+    "The pack that this page shows, as JSON without its own <code>sha256</code>, keys sorted, no spaces, in UTF-8, has "
+    "the SHA-256 below. <code>parley export --html FILE --json</code> gives the page and that JSON together."
 )
+"""What the page says of its hash, HTML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,7 @@ def page(found: dict[str, object], policy: Policy) -> str:
         *drawn.outcome(found["outcome"]),
         table("What happened", ("When", "What"), drawn.timeline(_rows(found["timeline"])), "dated"),
         table("Letters", heads, drawn.letters(letters)),
-        f"<h2>How to check it</h2><p>{CHECK} <small>{escape(str(found['sha256']))}</small></p>",
+        f"<h2>How to check it</h2><p>{CHECK}<br><small>{escape(str(found['sha256']))}</small></p>",
         *drawn.texts(letters),
     ]
     return sheet(title, parts)

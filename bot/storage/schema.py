@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, inspect, text
 
-from bot.storage.store import database_url, engine
+from bot.storage.store import engine
 
 _FOLDER = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 7_105_114_101
@@ -67,14 +67,6 @@ def migrate(url: str) -> bool:
         return True
     finally:
         made.dispose()
-
-
-def sqlite_path(url: str) -> Path | None:
-    """The file of an SQLite database; None for PostgreSQL, and for a database in memory."""
-    parsed = database_url(url)
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        return None
-    return Path(str(parsed.database))
 
 
 @contextmanager

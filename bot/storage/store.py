@@ -68,6 +68,7 @@ class Store:
     def __init__(self, url: str, machine: Clock | None = None) -> None:
         self.engine = engine(url)
         self._machine = machine
+        self._path = sqlite_path(url)
         self._lock: sqlite3.Connection | None = None
 
     @contextmanager
@@ -117,11 +118,10 @@ class Store:
         Two bots on one file would each take the other for killed, and free what it is at. On PostgreSQL, where several
         share the work, this does nothing. Raises `InUse`, or what SQLite raises if the lock's file cannot be opened.
         """
-        path = self.engine.url.database
-        if self.engine.dialect.name != "sqlite" or path in (None, "", ":memory:") or self._lock:
+        if self._path is None or self._lock:
             return
         # A database of its own that stays empty: SQLite's locks work alike on every system and end with the process.
-        lock = sqlite3.connect(f"{path}{LOCK}", timeout=0, isolation_level=None, check_same_thread=False)
+        lock = sqlite3.connect(f"{self._path}{LOCK}", timeout=0, isolation_level=None, check_same_thread=False)
         try:
             lock.execute("PRAGMA journal_mode = MEMORY")
             lock.execute("BEGIN EXCLUSIVE")
@@ -130,7 +130,7 @@ class Store:
             if wrong.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise
             raise InUse(
-                f"another Parley works with {Path(str(path)).name}: stop it first; several at once need PostgreSQL"
+                f"another Parley works with {self._path.name}: stop it first; several at once need PostgreSQL"
             ) from None
         self._lock = lock
 
@@ -154,6 +154,14 @@ def database_url(url: str) -> URL:
             return parsed.set(drivername="postgresql+psycopg")
         case other:
             raise ValueError(f"{other}: the database is SQLite (sqlite:///…) or PostgreSQL (postgresql+psycopg://…)")
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of an SQLite database; None for PostgreSQL, and for a database in memory."""
+    parsed = database_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    return Path(str(parsed.database))
 
 
 def engine(url: str) -> Engine:

@@ -62,10 +62,10 @@ def find_items(turn: Turn, role: Role, mail: MailFacts) -> None:
     itself. What the opener owes, only the opener brings.
     Source: policy `[triage] accept_above`.
     """
+    by_opener = role is turn.case.opener
     for found in mail.items:
         item = turn.case.item(found.name)
-        relays = role is turn.case.opener and item is not None and _may_be_relayed(item)
-        if item and not item.settled and (item.role is role or relays):
+        if item and not item.settled and (item.role is role or (by_opener and _may_be_relayed(item))):
             turn.change_items((_received(turn, item, found, role, mail),))
     if mail.assignment_ids:
         accept_ids(turn, mail.mail_id)

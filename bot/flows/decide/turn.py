@@ -45,6 +45,7 @@ DATED = frozenset(
 
 WHO = {Role.WORKER: Who.WORKER, Role.CLIENT: Who.CLIENT}
 ROLE = {who: role for role, who in WHO.items()}
+"""A party as whom a clock runs on, and whom a clock runs on as a party; staff are none."""
 
 Facts = dict[str, Value]
 
@@ -258,6 +259,7 @@ class Turn:
         self.case = replace(self.case, clocks=tuple([other for other in self.case.clocks if other is not clock]))
 
     def stop_about(self, *topics: Topic) -> None:
+        """Stop every clock about any of these, whomever it runs on."""
         self.case = replace(self.case, clocks=tuple([c for c in self.case.clocks if c.topic not in topics]))
 
     def running(self, who: Who, what: What, topic: Topic) -> Clock | None:

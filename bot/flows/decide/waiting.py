@@ -134,7 +134,7 @@ def _arrange_status_clock(turn: Turn, role: Role) -> None:
     case, party = turn.case, turn.case.party(role)
     clock = turn.running(WHO[role], What.STATUS, Topic.STATUS)
     quiet = case.stage in QUIET or case.closing or turn.ladder(role)
-    if quiet or party.told is None or party.address is None:
+    if quiet or not party.reached or party.address is None:
         if clock:
             turn.stop(clock)
     elif clock is None:
